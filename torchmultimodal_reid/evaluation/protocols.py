@@ -1,0 +1,155 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Dict, Optional, Sequence, Union
+
+import torch
+
+from torchmultimodal_reid.evaluation.extract import Features
+from torchmultimodal_reid.evaluation.ranking import (
+    evaluate_ranking,
+    QueryRanks,
+    rank_queries,
+    RankingMetrics,
+)
+
+
+@dataclass(frozen=True)
+class EvaluationProtocol:
+    """What is asked of which gallery, and how answers are counted. Its fields are the stamp on every result.
+
+    Args:
+        name (str): Name, unique together with the version.
+        version (int): Rises whenever the same features would be given other numbers.
+        query (str): What the embedding of a query was made from: ``"image"``, ``"text"`` or ``"image+text"``.
+        camera_filter (bool): Whether gallery images of the query's identity and the query's camera are dropped.
+        average_precision (str): Which average precision is reported as mAP: ``"hits"`` (mean of the precision at each
+            hit, as torchreid, fast-reid and TransReID) or ``"trapezoid"`` (as Market-1501's Matlab code).
+        metric (str): ``"cosine"`` or ``"euclidean"``.
+        note (str): What a reader of the number must know.
+    """
+
+    name: str
+    version: int
+    query: str
+    camera_filter: bool
+    average_precision: str = "hits"
+    metric: str = "cosine"
+    note: str = ""
+
+
+_SKIPPED = (
+    "Queries without a match are skipped and counted. Junk (identity -1) is dropped, distractors count as wrong. "
+    "Ties rank in the gallery's order."
+)
+
+_CATALOGUE = (
+    EvaluationProtocol(
+        "image-to-image",
+        1,
+        "image",
+        camera_filter=True,
+        note="Gallery images of the query's identity and camera are dropped. "
+        + _SKIPPED,
+    ),
+    EvaluationProtocol(
+        "text-to-image",
+        1,
+        "text",
+        camera_filter=False,
+        note="As on CUHK-PEDES: every gallery image counts, a match is of the same identity. "
+        + _SKIPPED,
+    ),
+    EvaluationProtocol(
+        "text-to-image-cross-camera",
+        1,
+        "text",
+        camera_filter=True,
+        note="Gallery images of the described person under the described image's camera are dropped, so that the "
+        "number stands beside those of image queries. " + _SKIPPED,
+    ),
+    EvaluationProtocol(
+        "image+text-to-image",
+        1,
+        "image+text",
+        camera_filter=True,
+        note="Gallery images of the query's identity and camera are dropped. "
+        + _SKIPPED,
+    ),
+)
+
+PROTOCOLS: Dict[str, EvaluationProtocol] = {
+    protocol.name: protocol for protocol in _CATALOGUE
+}
+
+
+def get_protocol(name: str) -> EvaluationProtocol:
+    """The protocol of that name.
+
+    Raises:
+        ValueError: If there is none; the nearest name is told.
+    """
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    near = get_close_matches(name, PROTOCOLS, n=1, cutoff=0.0)[0]
+    raise ValueError(
+        f"unknown protocol {name!r}; did you mean {near!r}? Known: {', '.join(PROTOCOLS)}"
+    )
+
+
+def evaluate_protocol(
+    protocol: EvaluationProtocol,
+    query: Features,
+    gallery: Features,
+    *,
+    max_rank: int = 50,
+    device: Optional[Union[str, torch.device]] = None,
+    tpr_at_fpr: Optional[Sequence[float]] = None,
+) -> RankingMetrics:
+    """:func:`~torchmultimodal_reid.evaluation.ranking.evaluate_ranking` under a protocol.
+
+    Args:
+        protocol (EvaluationProtocol): The rules.
+        query (Features): One row a query.
+        gallery (Features): One row a gallery image.
+        max_rank (int): Length of the CMC curve. Default: 50
+        device (Optional[Union[str, torch.device]]): Where to compute. Default: ``None``, where the gallery is
+        tpr_at_fpr (Optional[Sequence[float]]): False positive rates. Default: ``None``
+    """
+    return evaluate_ranking(
+        query.embedding,
+        gallery.embedding,
+        query.identity,
+        gallery.identity,
+        query.camera if protocol.camera_filter else None,
+        gallery.camera if protocol.camera_filter else None,
+        metric=protocol.metric,
+        max_rank=max_rank,
+        device=device,
+        tpr_at_fpr=tpr_at_fpr,
+    )
+
+
+def rank_protocol(
+    protocol: EvaluationProtocol,
+    query: Features,
+    gallery: Features,
+    *,
+    device: Optional[Union[str, torch.device]] = None,
+) -> QueryRanks:
+    """What each query found under a protocol; arguments as for :func:`evaluate_protocol`."""
+    return rank_queries(
+        query.embedding,
+        gallery.embedding,
+        query.identity,
+        gallery.identity,
+        query.camera if protocol.camera_filter else None,
+        gallery.camera if protocol.camera_filter else None,
+        metric=protocol.metric,
+        device=device,
+    )
