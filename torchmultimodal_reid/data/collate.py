@@ -1,0 +1,89 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+from typing import List, NamedTuple, Optional, Sequence, Union
+
+import torch
+from torch import Tensor
+
+from torchmultimodal_reid.data.dataset import PersonSample
+
+
+class PersonBatch(NamedTuple):
+    """A batch of samples.
+
+    Args:
+        image (Optional[Tensor]): uint8 images of shape ``(b, 3, h, w)``, or ``None`` for text only.
+        text (Optional[Tensor]): Token ids, long, of shape ``(b, s)``, or ``None`` for images only.
+        text_padding (Optional[Tensor]): Bool, of shape ``(b, s)``, True where the text is padding.
+        identity (Tensor): Long, of shape ``(b,)``.
+        camera (Tensor): Long, of shape ``(b,)``.
+        index (Tensor): Position of each sample in its data set, long, of shape ``(b,)``.
+    """
+
+    image: Optional[Tensor]
+    text: Optional[Tensor]
+    text_padding: Optional[Tensor]
+    identity: Tensor
+    camera: Tensor
+    index: Tensor
+
+    def to(
+        self, device: Union[str, torch.device], non_blocking: bool = False
+    ) -> "PersonBatch":
+        """The batch on another device."""
+        return PersonBatch(
+            *(
+                None if field is None else field.to(device, non_blocking=non_blocking)
+                for field in self
+            )
+        )
+
+
+class Collate:
+    """Stacks samples into a batch; texts are padded to the longest one of the batch.
+
+    Args:
+        pad_id (int): Token id of padding.
+
+    Raises:
+        ValueError: If some of the samples have an image (or a text) and others have none.
+    """
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, samples: Sequence[PersonSample]) -> PersonBatch:
+        images = _all_or_none([sample.image for sample in samples], "image")
+        texts = _all_or_none([sample.text for sample in samples], "text")
+        text, text_padding = None, None
+        if texts is not None:
+            lengths = torch.tensor([len(text) for text in texts])
+            text = torch.nn.utils.rnn.pad_sequence(
+                texts, batch_first=True, padding_value=self.pad_id
+            )
+            # by length, not by looking for pad_id
+            text_padding = torch.arange(text.shape[1]) >= lengths.unsqueeze(1)
+        return PersonBatch(
+            image=None if images is None else torch.stack(images),
+            text=text,
+            text_padding=text_padding,
+            identity=torch.tensor([sample.identity for sample in samples]),
+            camera=torch.tensor([sample.camera for sample in samples]),
+            index=torch.tensor([sample.index for sample in samples]),
+        )
+
+
+def _all_or_none(
+    tensors: Sequence[Optional[Tensor]], name: str
+) -> Optional[List[Tensor]]:
+    present = [tensor for tensor in tensors if tensor is not None]
+    if present and len(present) != len(tensors):
+        raise ValueError(
+            f"{len(present)} of {len(tensors)} samples of a batch have {name}, the others have none; batches are "
+            "image-only, text-only or paired as a whole (see MixtureSampler)"
+        )
+    return present or None

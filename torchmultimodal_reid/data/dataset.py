@@ -1,0 +1,199 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from torchmultimodal_reid.data.errors import DataError, listed
+from torchmultimodal_reid.data.image_cache import ImageCache
+from torchmultimodal_reid.data.image_io import read_image
+from torchmultimodal_reid.data.sample import PersonImage, without_captions
+from torchmultimodal_reid.transforms.image import ImageTransformOutput
+from torchmultimodal_reid.utils.seeding import generator_for
+
+
+class ImageTransform(Protocol):
+    """What a data set needs of an image transform, such as ``EvalImageTransform`` or ``TrainImageTransform``."""
+
+    image_size: Tuple[int, int]
+
+    def __call__(
+        self, image: Tensor, generator: torch.Generator
+    ) -> ImageTransformOutput: ...
+
+
+class TextTransform(Protocol):
+    """What a data set needs of a caption transform, such as ``CaptionTransform``."""
+
+    def __call__(self, caption: str, flipped: bool = False) -> Tensor: ...
+
+
+class SampleKey(NamedTuple):
+    """What a sampler asks a data set for.
+
+    Args:
+        index (int): The image's position in the data set.
+        draw (int): Which draw of the augmentation and of the caption: samplers give their step. Default: 0
+        source (int): Which data set of a mixture. Default: 0
+    """
+
+    index: int
+    draw: int = 0
+    source: int = 0
+
+
+class PersonSample(NamedTuple):
+    """One sample.
+
+    Args:
+        image (Optional[Tensor]): uint8 image of shape ``(3, h, w)``, or ``None`` for text only.
+        text (Optional[Tensor]): Token ids, long, of shape ``(s,)``, or ``None`` for images only.
+        identity (int): As in the data set's ``PersonImage``.
+        camera (int): As in the data set's ``PersonImage``.
+        index (int): The image's position in the data set.
+    """
+
+    image: Optional[Tensor]
+    text: Optional[Tensor]
+    identity: int
+    camera: int
+    index: int
+
+
+class PersonDataset(Dataset):
+    """Images of persons with their captions, ready for a model.
+
+    A sample is a function of ``(seed, index, draw)`` alone: not of the worker, of what was read before, or of any
+    global random state. Where an image has several captions, the draw picks one.
+
+    Args:
+        images (Sequence[PersonImage]): What a reader returned; see ``relabel_identities`` for training.
+        image_transform (Optional[ImageTransform]): Without it, samples are text only. Default: ``None``
+        caption_transform (Optional[TextTransform]): Without it, samples are images only. Default: ``None``
+        seed (int): Seed of augmentation and choice of caption. Default: 0
+        cache (Union[bool, ImageCache]): Whether to keep decoded images in memory, or a cache to share with another
+            data set. Default: ``False``
+
+    Raises:
+        ValueError: If both transforms are missing, or a shared cache does not fit.
+        DataError: If there are no images, or captions are asked for and some images have none.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[PersonImage],
+        image_transform: Optional[ImageTransform] = None,
+        caption_transform: Optional[TextTransform] = None,
+        *,
+        seed: int = 0,
+        cache: Union[bool, ImageCache] = False,
+    ) -> None:
+        self.images = tuple(images)
+        self.image_transform = image_transform
+        self.caption_transform = caption_transform
+        self.seed = seed
+        if not self.images:
+            raise DataError("a data set needs at least one image, got none")
+        if image_transform is None and caption_transform is None:
+            raise ValueError(
+                "give an image_transform, a caption_transform or both; with neither, samples would be empty"
+            )
+        if caption_transform is not None:
+            _check_captions(self.images)
+        self.cache: Optional[ImageCache] = None
+        if image_transform is not None and cache is not False:
+            self.cache = _image_cache(self.images, image_transform.image_size, cache)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: Union[int, SampleKey]) -> PersonSample:
+        if not isinstance(key, SampleKey):
+            key = SampleKey(int(key))
+        person = self.images[key.index]
+        generator = generator_for(self.seed, key.index, key.draw)
+        # the caption is drawn first, so that the choice does not depend on how much the image transform draws
+        caption = self._caption(person, generator)
+        image, flipped = self._image(person, generator)
+        text = self._text(person, caption, flipped)
+        return PersonSample(image, text, person.identity, person.camera, key.index)
+
+    def _caption(
+        self, person: PersonImage, generator: torch.Generator
+    ) -> Optional[str]:
+        if self.caption_transform is None:
+            return None
+        if len(person.captions) == 1:
+            return person.captions[0]
+        choice = torch.randint(len(person.captions), (1,), generator=generator)
+        return person.captions[int(choice)]
+
+    def _image(
+        self, person: PersonImage, generator: torch.Generator
+    ) -> Tuple[Optional[Tensor], bool]:
+        if self.image_transform is None:
+            return None, False
+        if self.cache is not None:
+            image = self.cache.read(person.path)
+        else:
+            image = read_image(person.path, self.image_transform.image_size)
+        return self.image_transform(image, generator)
+
+    def _text(
+        self, person: PersonImage, caption: Optional[str], flipped: bool
+    ) -> Optional[Tensor]:
+        if self.caption_transform is None or caption is None:
+            return None
+        try:
+            return self.caption_transform(caption, flipped)
+        except ValueError as error:
+            raise DataError(f"{person.path}: {error}") from error
+
+
+class MixtureDataset(Dataset):
+    """Several data sets behind one: ``SampleKey.source`` picks which. Made for ``MixtureSampler``.
+
+    Args:
+        datasets (Sequence[PersonDataset]): The data sets, such as an image-only, a text-only and a paired one.
+    """
+
+    def __init__(self, datasets: Sequence[PersonDataset]) -> None:
+        self.datasets: List[PersonDataset] = list(datasets)
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self.datasets)
+
+    def __getitem__(self, key: SampleKey) -> PersonSample:
+        return self.datasets[key.source][key]
+
+
+def _check_captions(images: Sequence[PersonImage]) -> None:
+    bare = without_captions(images)
+    if bare:
+        raise DataError(
+            f"captions are asked for, but {len(bare)} of {len(images)} images have none: "
+            f"{listed([image.path for image in bare])}. Keep the others with with_captions(images), or leave the "
+            "caption_transform out to use images only"
+        )
+
+
+def _image_cache(
+    images: Sequence[PersonImage],
+    image_size: Tuple[int, int],
+    cache: Union[bool, ImageCache],
+) -> ImageCache:
+    if not isinstance(cache, ImageCache):
+        return ImageCache((image.path for image in images), image_size)
+    absent = [image.path for image in images if image.path not in cache]
+    if cache.image_size != tuple(image_size) or absent:
+        raise ValueError(
+            f"the shared cache holds {len(cache)} images of {cache.image_size}; this data set needs {image_size} and "
+            f"{len(absent)} images that the cache was not made for"
+        )
+    return cache
