@@ -8,7 +8,6 @@ from typing import Optional
 
 import torch
 from torch import nn, Tensor
-
 from torchmultimodal_reid.modules.losses.masked_prediction import (
     MaskedClassificationLoss,
 )

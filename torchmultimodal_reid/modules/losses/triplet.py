@@ -73,12 +73,16 @@ class BatchHardTripletLoss(nn.Module):
             positive = (
                 same if self_offset is None else same & ~_is_self(same, self_offset)
             )
-            distance = squared_distance(anchor.detach(), other.detach())
+            # distances do not depend on the origin, but the digits left of a difference of squares do
+            center = other.detach().mean(dim=0)
+            distance = squared_distance(
+                anchor.detach() - center, other.detach() - center
+            )
             hardest_positive = distance.masked_fill(~positive, float("-inf")).argmax(
                 dim=1
             )
             hardest_negative = distance.masked_fill(same, float("inf")).argmin(dim=1)
-            # only the distances that were chosen, and exactly: differences of squares would lose small ones
+            # the gradient goes through the chosen distances alone, computed without differences of squares
             gap = torch.linalg.vector_norm(anchor - other[hardest_positive], dim=1)
             gap = gap - torch.linalg.vector_norm(
                 anchor - other[hardest_negative], dim=1

@@ -9,7 +9,6 @@ from typing import Optional, Tuple, Union
 
 import torch
 from torch import nn, Tensor
-
 from torchmultimodal_reid.modules.masking.draws import (
     draw_ratio,
     Ratio,

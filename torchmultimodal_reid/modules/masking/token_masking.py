@@ -8,7 +8,6 @@ from typing import NamedTuple, Optional, Sequence
 
 import torch
 from torch import nn, Tensor
-
 from torchmultimodal_reid.modules.masking.draws import (
     draw_ratio,
     Ratio,
