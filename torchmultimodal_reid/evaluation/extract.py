@@ -4,23 +4,12 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import (
-    Callable,
-    Iterable,
-    List,
-    NamedTuple,
-    Optional,
-    Sized,
-    TYPE_CHECKING,
-    Union,
-)
+from typing import Callable, Iterable, List, NamedTuple, Optional, Sized, Union
 
 import torch
 from torch import distributed, nn, Tensor
+from torchmultimodal_reid.data.collate import PersonBatch
 from tqdm import tqdm
-
-if TYPE_CHECKING:
-    from torchmultimodal_reid.data.collate import PersonBatch
 
 
 class Features(NamedTuple):
@@ -33,8 +22,8 @@ class Features(NamedTuple):
 
 
 def extract(
-    embed: Callable[["PersonBatch"], Tensor],
-    loader: Iterable["PersonBatch"],
+    embed: Callable[[PersonBatch], Tensor],
+    loader: Iterable[PersonBatch],
     *,
     device: Optional[Union[str, torch.device]] = None,
     num_rows: Optional[int] = None,

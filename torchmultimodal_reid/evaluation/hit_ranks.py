@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-
 from torchmultimodal_reid.evaluation.matches import Pairs
 
 # From this many hits a query on, sorting its distances once is cheaper than one pass over them for each hit

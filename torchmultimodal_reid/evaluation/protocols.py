@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Dict, Optional, Sequence, Union
 
 import torch
-
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.ranking import (
     evaluate_ranking,

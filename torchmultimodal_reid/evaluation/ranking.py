@@ -9,7 +9,6 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, 
 import numpy as np
 import torch
 from torch import Tensor
-
 from torchmultimodal_reid.evaluation.distance import (
     default_chunk_size,
     distance_chunks,
@@ -185,8 +184,8 @@ def average_ranks(
     num_valid = int(valid.sum())
     if num_valid == 0:
         raise ValueError(
-            f"none of the {len(valid)} queries has a match in the gallery. With a camera filter, a match must be of the "
-            "same identity under another camera: check that identities are shared and cameras differ, or leave the "
+            f"none of the {len(valid)} queries has a match in the gallery. With a camera filter, a match must be of "
+            "the same identity under another camera: check that identities are shared and cameras differ, or leave the "
             "cameras out to switch the filter off"
         )
     first = ranks.first_rank[valid]

@@ -8,7 +8,6 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
-
 from torchmultimodal_reid.evaluation.distance import default_chunk_size, DistanceChunk
 from torchmultimodal_reid.evaluation.matches import Labels, Matches
 from torchmultimodal_reid.evaluation.ranking import (

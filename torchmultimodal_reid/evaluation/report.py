@@ -17,7 +17,6 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Union
 
 import torch
 from tabulate import tabulate
-
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.protocols import EvaluationProtocol
 from torchmultimodal_reid.evaluation.ranking import RankingMetrics

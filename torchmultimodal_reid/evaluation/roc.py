@@ -9,7 +9,6 @@ from typing import Dict, List, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-
 from torchmultimodal_reid.evaluation.hit_ranks import HitRanks
 from torchmultimodal_reid.evaluation.matches import Matches, Pairs
 
