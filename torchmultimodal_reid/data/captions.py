@@ -64,7 +64,7 @@ def read_captions(path: str) -> Dict[str, CaptionRecord]:
 
 def _load_list(path: str) -> List[Any]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except UnicodeDecodeError as error:
         raise DataError(
@@ -114,6 +114,10 @@ def _parse(entry: Any, where: str) -> CaptionRecord:
         if not caption.strip():
             raise DataError(
                 f"{where}: caption {position} is empty; write it or leave it out"
+            )
+        if any("\ud800" <= character <= "\udfff" for character in caption):
+            raise DataError(
+                f"{where}: caption {position} holds half of a character (a lone surrogate): {caption!r}"
             )
     attributes, told = entry.get("attributes"), entry.get("told")
     if attributes is not None and not isinstance(attributes, dict):

@@ -8,7 +8,6 @@ from typing import List, NamedTuple, Optional, Sequence, Union
 
 import torch
 from torch import Tensor
-
 from torchmultimodal_reid.data.dataset import PersonSample
 
 
@@ -29,17 +28,23 @@ class PersonBatch(NamedTuple):
     text_padding: Optional[Tensor]
     identity: Tensor
     camera: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # shadows tuple.index
 
     def to(
         self, device: Union[str, torch.device], non_blocking: bool = False
     ) -> "PersonBatch":
         """The batch on another device."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=non_blocking)
+
         return PersonBatch(
-            *(
-                None if field is None else field.to(device, non_blocking=non_blocking)
-                for field in self
-            )
+            image=None if self.image is None else move(self.image),
+            text=None if self.text is None else move(self.text),
+            text_padding=None if self.text_padding is None else move(self.text_padding),
+            identity=move(self.identity),
+            camera=move(self.camera),
+            index=move(self.index),
         )
 
 

@@ -9,7 +9,6 @@ from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-
 from torchmultimodal_reid.data.errors import DataError, listed
 from torchmultimodal_reid.data.image_cache import ImageCache
 from torchmultimodal_reid.data.image_io import read_image
@@ -43,7 +42,7 @@ class SampleKey(NamedTuple):
         source (int): Which data set of a mixture. Default: 0
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs here
     draw: int = 0
     source: int = 0
 
@@ -63,7 +62,7 @@ class PersonSample(NamedTuple):
     text: Optional[Tensor]
     identity: int
     camera: int
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index
 
 
 class PersonDataset(Dataset):
@@ -117,7 +116,7 @@ class PersonDataset(Dataset):
         if not isinstance(key, SampleKey):
             key = SampleKey(int(key))
         person = self.images[key.index]
-        generator = generator_for(self.seed, key.index, key.draw)
+        generator = generator_for(self.seed, "sample", key.index, key.draw)
         # the caption is drawn first, so that the choice does not depend on how much the image transform draws
         caption = self._caption(person, generator)
         image, flipped = self._image(person, generator)

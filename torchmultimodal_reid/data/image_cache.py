@@ -9,7 +9,6 @@ from typing import Iterable, Sequence
 
 import torch
 from torch import Tensor
-
 from torchmultimodal_reid.data.image_io import read_image
 
 

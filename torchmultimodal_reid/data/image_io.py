@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
-
 from torchmultimodal_reid.data.errors import DataError
 
 # what PIL raises for files that are cut short or damaged: most formats OSError, PNG also SyntaxError and ValueError

@@ -7,7 +7,6 @@
 from typing import List, Sequence
 
 import torch
-
 from torchmultimodal_reid.data.dataset import SampleKey
 from torchmultimodal_reid.data.samplers import StepSampler
 from torchmultimodal_reid.utils.seeding import generator_for

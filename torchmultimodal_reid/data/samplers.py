@@ -19,7 +19,6 @@ from typing import (
 
 import torch
 from torch.utils.data import Sampler
-
 from torchmultimodal_reid.data.dataset import SampleKey
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.utils.seeding import generator_for

@@ -8,7 +8,6 @@ from collections import defaultdict
 from typing import DefaultDict, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 import torch
-
 from torchmultimodal_reid.data.errors import DataError, listed
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
 from torchmultimodal_reid.utils.seeding import generator_for

@@ -9,7 +9,6 @@ from typing import List, Match
 
 import torch
 from torch import Tensor
-
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
 
 # whole words, their compounds with a hyphen, and the few one-word compounds that a mirror turns around too;

@@ -9,10 +9,9 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
+from torchmultimodal_reid.transforms.color import jitter_color
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
-
-from torchmultimodal_reid.transforms.color import jitter_color
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -232,6 +231,9 @@ class Normalize(torch.nn.Module):
     Raises:
         ValueError: If ``std`` is not positive, or the images are not uint8.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
