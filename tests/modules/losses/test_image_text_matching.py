@@ -8,6 +8,7 @@ import math
 
 import pytest
 import torch
+from torchmultimodal_reid.modules.losses import image_text_matching
 from torchmultimodal_reid.modules.losses.image_text_matching import (
     hard_negatives,
     ImageTextMatchingLoss,
@@ -62,6 +63,15 @@ def test_extreme_similarities(value, dtype, generator):
 def test_the_most_similar_wins_where_the_others_vanish(generator):
     similarity = torch.tensor([[0.0, -1e30, 300.0, 200.0]])
     drawn = hard_negatives(similarity, torch.tensor([4]), torch.arange(4), generator)
+    assert drawn.tolist() == [2]
+
+
+def test_a_draw_of_zero_does_not_choose_the_own_identity(monkeypatch):
+    # the noise is minus infinity where the uniform number is 0, once in 16 million draws
+    monkeypatch.setattr(image_text_matching, "uniform", lambda *args: torch.zeros(1, 3))
+    drawn = hard_negatives(
+        torch.zeros(1, 3), torch.tensor([0]), torch.tensor([0, 0, 1])
+    )
     assert drawn.tolist() == [2]
 
 

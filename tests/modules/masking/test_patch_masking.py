@@ -103,17 +103,18 @@ def test_blocks_are_as_wide_as_the_grid_lets_them(generator):
 
 def test_united_blocks_end_with_a_cut_one(generator, monkeypatch):
     masking = BlockPatchMasking(6 / 16)
-    blocks = torch.zeros(3, 4, 4, dtype=torch.bool)
-    blocks[0, :2, :2] = True  # four patches in the corner
+    blocks = torch.zeros(4, 4, 4, dtype=torch.bool)
+    blocks[0, :2, :2] = True  # four patches in a corner
     blocks[1, 0, :2] = True  # adds none
-    blocks[2, 3, :] = True  # adds four, of which two are wanted
-    everything = torch.ones(1, 4, 4, dtype=torch.bool)
-    candidates = torch.cat((blocks, everything)).flatten(1).expand(64, -1, -1)
+    blocks[2, 2:, 2:] = True  # adds four in another corner, of which two are wanted
+    blocks[3] = True
+    candidates = blocks.flatten(1).expand(64, -1, -1)
     monkeypatch.setattr(masking, "_draw_blocks", lambda *args: candidates)
     masked = masking(64, (4, 4), generator=generator).view(-1, 4, 4)
     assert masked[:, :2, :2].all()
-    last_rows = {tuple(row.tolist()) for row in masked[:, 3]}
-    assert last_rows == {(True, True, False, False), (False, False, True, True)}
+    last = {tuple(corner.flatten().int().tolist()) for corner in masked[:, 2:, 2:]}
+    # what is left of it touches its top, its bottom, its left or its right side
+    assert last == {(1, 1, 0, 0), (0, 0, 1, 1), (1, 0, 1, 0), (0, 1, 0, 1)}
 
 
 def test_blocks_hang_together(generator):

@@ -117,7 +117,7 @@ class IdentityContrastiveLoss(nn.Module):
         else:
             positive = is_own
             logits = logits.masked_fill(same & ~is_own, float("-inf"))
-        # rows keep a finite entry, so their sums are finite; the products with 0 below must not meet an infinity
+        # each row keeps its own pair, so logsumexp is finite; what was left out is -inf and must not be summed
         log_probability = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(
             ~positive, 0.0
         )
