@@ -10,23 +10,42 @@ import inspect
 import io
 import textwrap
 import tokenize
-from typing import Any, Dict, get_args, get_origin, get_type_hints, Iterator, List, Tuple, Type, Union
+from typing import (
+    Any,
+    Dict,
+    get_args,
+    get_origin,
+    get_type_hints,
+    Iterator,
+    List,
+    Tuple,
+    Type,
+    Union,
+)
 
 
 def describe(schema: Type[Any]) -> str:
     """One line for each key of a configuration: ``key  TYPE = default  # help``."""
     rows = list(_rows(schema, ""))
     width = max((len(left) for left, _ in rows), default=0)
-    return "\n".join(f"  {left:<{min(width, 56)}}  {text}".rstrip() for left, text in rows)
+    return "\n".join(
+        f"  {left:<{min(width, 56)}}  {text}".rstrip() for left, text in rows
+    )
 
 
 def type_name(hint: Any) -> str:
     """How a type is written, without its module: ``Optional[float]``, ``Tuple[int, int]``."""
     arguments = get_args(hint)
     if get_origin(hint) is Union and type(None) in arguments:
-        rest = [type_name(argument) for argument in arguments if argument is not type(None)]
+        rest = [
+            type_name(argument) for argument in arguments if argument is not type(None)
+        ]
         return f"Optional[{', '.join(rest)}]"
-    return hint.__name__ if isinstance(hint, type) and not arguments else str(hint).replace("typing.", "")
+    return (
+        hint.__name__
+        if isinstance(hint, type) and not arguments
+        else str(hint).replace("typing.", "")
+    )
 
 
 def _rows(schema: Type[Any], prefix: str) -> Iterator[Tuple[str, str]]:
@@ -45,9 +64,16 @@ def _rows(schema: Type[Any], prefix: str) -> Iterator[Tuple[str, str]]:
 
 def _default(field: "dataclasses.Field[Any]") -> str:
     default = field.default
-    if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+    if (
+        default is dataclasses.MISSING
+        and field.default_factory is not dataclasses.MISSING
+    ):
         default = field.default_factory()
-    return " (must be given)" if default is dataclasses.MISSING or default == "???" else f" = {default}"
+    return (
+        " (must be given)"
+        if default is dataclasses.MISSING or default == "???"
+        else f" = {default}"
+    )
 
 
 def _comments(schema: Type[Any]) -> Dict[str, str]:
@@ -62,14 +88,18 @@ def _comments(schema: Type[Any]) -> Dict[str, str]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             alone = not lines[token.start[0] - 1][: token.start[1]].strip()
-            (above if alone else beside)[token.start[0]] = token.string.lstrip("# ").strip()
+            (above if alone else beside)[token.start[0]] = token.string.lstrip(
+                "# "
+            ).strip()
     found: Dict[str, str] = {}
     for node in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            text: List[str] = [beside[line] for line in range(node.lineno, node.end_lineno + 1) if line in beside]
-            line = node.lineno - 1
-            while not text and line in above or text and line in above and line + 1 in above:
-                text.insert(0, above[line])
-                line -= 1
-            found[node.target.id] = " ".join(text)
+            last = node.end_lineno or node.lineno
+            text = [beside[i] for i in range(node.lineno, last + 1) if i in beside]
+            found[node.target.id] = " ".join(text or _block(above, node.lineno - 1))
     return found
+
+
+def _block(above: Dict[int, str], line: int) -> List[str]:
+    """The unbroken lines of comment that end at a line."""
+    return [*_block(above, line - 1), above[line]] if line in above else []

@@ -14,9 +14,8 @@ from typing import Any, Dict, List, Mapping, Optional, Type, Union
 
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
-
 from torchmultimodal_reid.utils.atomic import write_file_atomically
+from tqdm import tqdm
 
 METRICS_FILE = "metrics.jsonl"
 Metric = Union[int, float, Tensor]
@@ -60,7 +59,9 @@ class MetricsLogger:
         path = Path(directory) / METRICS_FILE
         _cut_after(path, resumed_step)
         self._file = open(path, "a", encoding="utf-8")
-        self._board = SummaryWriter(str(Path(directory) / "tensorboard"), purge_step=resumed_step + 1)
+        self._board = SummaryWriter(
+            str(Path(directory) / "tensorboard"), purge_step=resumed_step + 1
+        )
         on_terminal = sys.stderr.isatty()
         self._bar = tqdm(
             total=num_steps,
@@ -70,7 +71,14 @@ class MetricsLogger:
             mininterval=0.2 if on_terminal else 15.0,
         )
 
-    def step(self, step: int, metrics: Mapping[str, Metric], *, num_images: int, learning_rate: float) -> None:
+    def step(
+        self,
+        step: int,
+        metrics: Mapping[str, Metric],
+        *,
+        num_images: int,
+        learning_rate: float,
+    ) -> None:
         """Counts a finished training step and, every so often, writes its metrics.
 
         Args:
@@ -87,12 +95,21 @@ class MetricsLogger:
             elapsed = max(time.perf_counter() - self._clock, 1e-9)
             rate = self._images / elapsed
             shown = {name: f"{value:.3g}" for name, value in values.items()}
-            self._bar.set_postfix({**shown, "lr": f"{learning_rate:.2g}", "images/s": f"{rate:.0f}"}, refresh=False)
-            self._write(step, {**values, "learning_rate": learning_rate, "images_per_second": rate}, "train")
+            self._bar.set_postfix(
+                {**shown, "lr": f"{learning_rate:.2g}", "images/s": f"{rate:.0f}"},
+                refresh=False,
+            )
+            self._write(
+                step,
+                {**values, "learning_rate": learning_rate, "images_per_second": rate},
+                "train",
+            )
             self._restart_clock()
         self._bar.update(step - self._bar.n)
 
-    def write(self, step: int, metrics: Mapping[str, Metric], group: str = "validation") -> None:
+    def write(
+        self, step: int, metrics: Mapping[str, Metric], group: str = "validation"
+    ) -> None:
         """Writes metrics of another kind than a training step's; the time they took does not count as training.
 
         Args:
@@ -119,7 +136,10 @@ class MetricsLogger:
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
     ) -> None:
         self.close()
 
@@ -127,7 +147,9 @@ class MetricsLogger:
         for name, value in values.items():
             self._board.add_scalar(f"{group}/{name}", value, step)
         record: Dict[str, Any] = {"step": step}
-        record.update({f"{group}/{name}": _json_number(value) for name, value in values.items()})
+        record.update(
+            {f"{group}/{name}": _json_number(value) for name, value in values.items()}
+        )
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
 

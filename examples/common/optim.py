@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import torch
+from examples.common.layer_decay import layer_decay_factors
 from fvcore.common.param_scheduler import (
     CompositeParamScheduler,
     ConstantParamScheduler,
@@ -21,21 +22,27 @@ from fvcore.common.param_scheduler import (
 from torch import nn
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
-_TOKEN = re.compile(r"position|pos_embed|cls_token|mask_token|logit_scale|relative_position")
-_LAYER = re.compile(r"^(?P<stack>.*?\b(?:layer|layers|blocks))\.(?P<index>\d+)\.")
-_EMBEDDING = re.compile(r"embed|cls_token|mask_token|position")
+_TOKEN = re.compile(
+    r"position|pos_embed|cls_token|mask_token|logit_scale|relative_position"
+)
 
 
 @dataclass
 class OptimizerConfig:
     name: str = "adamw"  # adamw or sgd
     lr: float = 1e-3  # the highest learning rate, which the schedule multiplies
-    weight_decay: float = 0.05  # of matrices; norms, biases, embeddings and tokens have none
+    weight_decay: float = (
+        0.05  # of matrices; norms, biases, embeddings and tokens have none
+    )
     betas: Tuple[float, float] = (0.9, 0.98)  # of adamw
     eps: float = 1e-8  # of adamw
     momentum: float = 0.9  # of sgd
-    layer_decay: Optional[float] = None  # learning rate of a transformer layer relative to the one above it
-    lr_multipliers: Dict[str, float] = field(default_factory=dict)  # by prefix of the parameters' names; the longest wins
+    layer_decay: Optional[float] = (
+        None  # learning rate of a transformer layer relative to the one above it
+    )
+    lr_multipliers: Dict[str, float] = field(
+        default_factory=dict
+    )  # by prefix of the parameters' names; the longest wins
 
 
 @dataclass
@@ -65,7 +72,9 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         lr_multipliers=config.lr_multipliers,
     )
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, betas=tuple(config.betas), eps=config.eps)
+        return torch.optim.AdamW(
+            groups, lr=config.lr, betas=config.betas, eps=config.eps
+        )
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     raise ValueError(f"unknown optimizer {config.name!r}, expected 'adamw' or 'sgd'")
@@ -81,9 +90,8 @@ def parameter_groups(
 ) -> List[Dict[str, Any]]:
     """Groups the trainable parameters by learning rate and weight decay.
 
-    Norms, biases, embeddings, and position, class and mask tokens do not decay. With ``layer_decay`` the layers of each
-    transformer stack (``...layer.3.``) learn the slower the deeper they lie below its top, its embeddings the slowest, as
-    in BEiT (https://arxiv.org/abs/2106.08254).
+    Norms, biases, embeddings, and position, class and mask tokens do not decay. With ``layer_decay`` a transformer's
+    lower layers learn more slowly: see :func:`layer_decay_factors`.
 
     Args:
         model (nn.Module): The model.
@@ -100,23 +108,36 @@ def parameter_groups(
         ValueError: If a prefix fits no parameter, or nothing is trainable.
     """
     multipliers = lr_multipliers or {}
-    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trainable = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
     if not trainable:
         raise ValueError(f"{type(model).__name__} has no trainable parameter")
     for prefix in multipliers:
         if not any(name.startswith(prefix) for name in trainable):
-            heads = sorted({name[: len(prefix)] for name in trainable} | {name.split(".")[0] for name in trainable})
+            heads = sorted(
+                {name[: len(prefix)] for name in trainable}
+                | {name.split(".")[0] for name in trainable}
+            )
             close = difflib.get_close_matches(prefix, heads, n=1, cutoff=0.0)
-            raise ValueError(f"lr_multipliers: no trainable parameter begins with {prefix!r}; the nearest is {close[0]!r}")
+            raise ValueError(
+                f"lr_multipliers: no trainable parameter begins with {prefix!r}; the nearest is {close[0]!r}"
+            )
     undecayed = _undecayed(model)
-    depths = _stack_depths(trainable)
+    factors = layer_decay_factors(
+        trainable, 1.0 if layer_decay is None else layer_decay
+    )
     groups: Dict[Tuple[float, float], Dict[str, Any]] = {}
     for name, parameter in trainable.items():
-        factor = _layer_factor(name, depths, layer_decay) if layer_decay is not None else 1.0
+        factor = factors[name]
         fitting = [prefix for prefix in multipliers if name.startswith(prefix)]
         factor *= multipliers[max(fitting, key=len)] if fitting else 1.0
         decay = 0.0 if parameter in undecayed else weight_decay
-        group = groups.setdefault((factor, decay), {"params": [], "weight_decay": decay})
+        group = groups.setdefault(
+            (factor, decay), {"params": [], "weight_decay": decay}
+        )
         group.update(lr=lr * factor, base_lr=lr * factor)
         group["params"].append(parameter)
     return list(groups.values())
@@ -136,14 +157,18 @@ def build_schedule(config: ScheduleConfig, num_steps: int) -> Schedule:
         ValueError: If the schedule is unknown, or its warm-up or milestones do not lie within the run.
     """
     if not 0 <= config.warmup_steps < num_steps:
-        raise ValueError(f"warmup_steps must lie in 0 to {num_steps - 1}, within the run, got {config.warmup_steps}")
+        raise ValueError(
+            f"warmup_steps must lie in 0 to {num_steps - 1}, within the run, got {config.warmup_steps}"
+        )
     scheduler = _main_schedule(config, num_steps)
     if config.warmup_steps:
         share = config.warmup_steps / num_steps
         # the milestones of a multistep are steps of the whole run, a cosine begins where the warm-up ends
         scaling = "fixed" if config.name == "multistep" else "rescaled"
         warmup = LinearParamScheduler(config.warmup_factor, 1.0)
-        scheduler = CompositeParamScheduler([warmup, scheduler], [share, 1 - share], ["rescaled", scaling])
+        scheduler = CompositeParamScheduler(
+            [warmup, scheduler], [share, 1 - share], ["rescaled", scaling]
+        )
 
     def schedule(step: int) -> float:
         if not 0 <= step <= num_steps:
@@ -168,44 +193,31 @@ def _main_schedule(config: ScheduleConfig, num_steps: int) -> ParamScheduler:
         return ConstantParamScheduler(1.0)
     if config.name == "multistep":
         milestones = list(config.milestones)
-        if not milestones or milestones != sorted(set(milestones)) or not 0 < milestones[0] <= milestones[-1] < num_steps:
-            raise ValueError(f"milestones must rise and lie in 1 to {num_steps - 1}, got {milestones}")
+        if (
+            not milestones
+            or milestones != sorted(set(milestones))
+            or not 0 < milestones[0] <= milestones[-1] < num_steps
+        ):
+            raise ValueError(
+                f"milestones must rise and lie in 1 to {num_steps - 1}, got {milestones}"
+            )
         values = [config.gamma**i for i in range(len(milestones) + 1)]
-        return MultiStepParamScheduler(values, num_updates=num_steps, milestones=milestones)
-    raise ValueError(f"unknown schedule {config.name!r}, expected 'cosine', 'multistep' or 'constant'")
+        return MultiStepParamScheduler(
+            values, num_updates=num_steps, milestones=milestones
+        )
+    raise ValueError(
+        f"unknown schedule {config.name!r}, expected 'cosine', 'multistep' or 'constant'"
+    )
 
 
 def _undecayed(model: nn.Module) -> Set[nn.Parameter]:
     found: Set[nn.Parameter] = set()
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            if parameter.ndim < 2 or isinstance(module, (nn.Embedding, *_NORMS)) or _TOKEN.search(name):
+            if (
+                parameter.ndim < 2
+                or isinstance(module, (nn.Embedding, *_NORMS))
+                or _TOKEN.search(name)
+            ):
                 found.add(parameter)
     return found
-
-
-def _stack_depths(names: Dict[str, nn.Parameter]) -> Dict[str, int]:
-    depths: Dict[str, int] = {}
-    for name in names:
-        match = _LAYER.match(name)
-        if match:
-            stack = match.group("stack")
-            depths[stack] = max(depths.get(stack, 0), int(match.group("index")) + 1)
-    return depths
-
-
-def _layer_factor(name: str, depths: Dict[str, int], decay: float) -> float:
-    match = _LAYER.match(name)
-    if match:
-        return decay ** (depths[match.group("stack")] - int(match.group("index")))
-    if not _EMBEDDING.search(name):
-        return 1.0
-    # an embedding belongs to the stack with which it shares most of its name
-    shared = {stack: _common_parts(stack, name) for stack in depths}
-    nearest = max(shared, key=lambda stack: shared[stack], default=None)
-    return decay ** (depths[nearest] + 1) if nearest is not None and shared[nearest] else 1.0
-
-
-def _common_parts(first: str, second: str) -> int:
-    parts = zip(first.split("."), second.split("."))
-    return next((i for i, (a, b) in enumerate(parts) if a != b), min(first.count("."), second.count(".")) + 1)

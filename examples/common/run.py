@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Union
 
 import yaml
-
 from examples.common.config import CONFIG_FILE, save_config, to_plain
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
@@ -21,7 +20,12 @@ RUN_FILE = "run.json"
 
 
 def prepare_run(
-    directory: Union[str, Path], config: Any, *, seed: int, resume: bool = False, is_main: bool = True
+    directory: Union[str, Path],
+    config: Any,
+    *,
+    seed: int,
+    resume: bool = False,
+    is_main: bool = True,
 ) -> Path:
     """Makes a run's directory and notes what the run is made of.
 
@@ -45,17 +49,30 @@ def prepare_run(
     if not is_main:
         return directory
     if resume and not (directory / RUN_FILE).is_file():
-        raise ValueError(f"expected a run to resume in {directory}, but it has no {RUN_FILE}")
-    if not resume and directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ValueError(f"{directory} is there already. Go on with it by --resume {directory}, or choose another name.")
+        raise ValueError(
+            f"expected a run to resume in {directory}, but it has no {RUN_FILE}"
+        )
+    if (
+        not resume
+        and directory.exists()
+        and (not directory.is_dir() or any(directory.iterdir()))
+    ):
+        raise ValueError(
+            f"{directory} is there already. Go on with it by --resume {directory}, or choose another name."
+        )
     directory.mkdir(parents=True, exist_ok=True)
     sessions: List[Dict[str, Any]] = []
     changed: List[str] = []
     if resume:
-        sessions = json.loads((directory / RUN_FILE).read_text(encoding="utf-8"))["sessions"]
+        sessions = json.loads((directory / RUN_FILE).read_text(encoding="utf-8"))[
+            "sessions"
+        ]
         changed = _changes(directory / CONFIG_FILE, to_plain(config))
     if changed:
-        print(f"warning: resumed with another configuration than before: {', '.join(changed)}", file=sys.stderr)
+        print(
+            f"warning: resumed with another configuration than before: {', '.join(changed)}",
+            file=sys.stderr,
+        )
     sessions.append(
         {
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -67,12 +84,18 @@ def prepare_run(
         }
     )
     save_config(config, directory / CONFIG_FILE)
-    write_file_atomically(directory / RUN_FILE, json.dumps({"sessions": sessions}, indent=2) + "\n")
+    write_file_atomically(
+        directory / RUN_FILE, json.dumps({"sessions": sessions}, indent=2) + "\n"
+    )
     return directory
 
 
 def _changes(path: Path, config: Dict[str, Any]) -> List[str]:
-    before = _flat(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    before = (
+        _flat(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if path.is_file()
+        else {}
+    )
     after = _flat(config)
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return [f"{key} {before.get(key)} -> {after.get(key)}" for key in keys]
@@ -81,4 +104,8 @@ def _changes(path: Path, config: Dict[str, Any]) -> List[str]:
 def _flat(value: Any, prefix: str = "") -> Dict[str, Any]:
     if not isinstance(value, dict):
         return {prefix[:-1]: value}
-    return {key: item for name, child in value.items() for key, item in _flat(child, f"{prefix}{name}.").items()}
+    return {
+        key: item
+        for name, child in value.items()
+        for key, item in _flat(child, f"{prefix}{name}.").items()
+    }

@@ -115,12 +115,14 @@ def _swap(temporary: Path, path: Path) -> None:
 
 def _is_no_space(error: BaseException) -> bool:
     # safetensors writes its files itself and reports the system's error only in the text of its own exception
-    return (isinstance(error, OSError) and error.errno in _NO_SPACE) or "No space left" in str(error)
+    return (
+        isinstance(error, OSError) and error.errno in _NO_SPACE
+    ) or "No space left" in str(error)
 
 
 def _no_space(path: Path, num_bytes: int) -> CheckpointError:
     free = shutil.disk_usage(path.parent).free
     return CheckpointError(
-        f"{path} needs {num_bytes / 2**20:.1f} MiB, but its disk has {free / 2**20:.1f} MiB free. Nothing was replaced: "
-        "free some space or write to another disk."
+        f"{path} needs {num_bytes / 2**20:.1f} MiB, but its disk has {free / 2**20:.1f} MiB free. "
+        "Nothing was replaced: free some space or write to another disk."
     )

@@ -9,11 +9,9 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Set, Union
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-
 from torchmultimodal_reid.utils.atomic import replace_directory, restore_directory
 from torchmultimodal_reid.utils.errors import CheckpointError
 
@@ -54,16 +52,27 @@ def write_checkpoint(
         ValueError: If the metadata is not JSON, or a group or file has no plain name.
     """
     path = Path(path)
-    contents = {name: data.encode("utf-8") if isinstance(data, str) else data for name, data in (files or {}).items()}
+    contents = {
+        name: data.encode("utf-8") if isinstance(data, str) else data
+        for name, data in (files or {}).items()
+    }
     for name in (*tensors, *contents):
         if not name or name in (MANIFEST, ".", "..") or Path(name).name != name:
-            raise ValueError(f"a group or file of a checkpoint needs a plain name, got {name!r}")
+            raise ValueError(
+                f"a group or file of a checkpoint needs a plain name, got {name!r}"
+            )
     try:
         json.dumps(metadata)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the metadata of checkpoint {path} must be what JSON can hold: {error}") from error
+        raise ValueError(
+            f"the metadata of checkpoint {path} must be what JSON can hold: {error}"
+        ) from error
 
-    num_bytes = sum(t.numel() * t.element_size() for group in tensors.values() for t in group.values())
+    num_bytes = sum(
+        t.numel() * t.element_size()
+        for group in tensors.values()
+        for t in group.values()
+    )
     num_bytes += sum(len(data) for data in contents.values())
     with replace_directory(path, num_bytes) as directory:
         for name, group in tensors.items():
@@ -73,15 +82,21 @@ def write_checkpoint(
         body = {
             "format": FORMAT,
             "groups": sorted(tensors),
-            "files": {file.name: _fingerprint(file) for file in sorted(directory.iterdir())},
+            "files": {
+                file.name: _fingerprint(file) for file in sorted(directory.iterdir())
+            },
             "metadata": dict(metadata),
         }
         manifest = {**body, "sha256": _hash_of_json(body)}
-        (directory / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+        (directory / MANIFEST).write_text(
+            json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8"
+        )
     return path
 
 
-def read_checkpoint(path: Union[str, Path], groups: Optional[Sequence[str]] = None) -> Checkpoint:
+def read_checkpoint(
+    path: Union[str, Path], groups: Optional[Sequence[str]] = None
+) -> Checkpoint:
     """Reads a directory of :func:`write_checkpoint` and checks every byte that it reads.
 
     Args:
@@ -99,7 +114,9 @@ def read_checkpoint(path: Union[str, Path], groups: Optional[Sequence[str]] = No
     wanted = present if groups is None else list(groups)
     absent = sorted(set(wanted) - set(present))
     if absent:
-        raise CheckpointError(f"checkpoint {path} has no tensors {absent}, it has {present}")
+        raise CheckpointError(
+            f"checkpoint {path} has no tensors {absent}, it has {present}"
+        )
     unread = {f"{name}.safetensors" for name in present if name not in wanted}
     for name, expected in manifest["files"].items():
         if name not in unread:
@@ -125,35 +142,51 @@ def _read_tensors(file: Path) -> Dict[str, Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"checkpoint file {file} cannot be read as safetensors: {error}. {_ADVICE}") from error
+        raise CheckpointError(
+            f"checkpoint file {file} cannot be read as safetensors: {error}. {_ADVICE}"
+        ) from error
 
 
 def _read_manifest(path: Path) -> Dict[str, Any]:
     file = path / MANIFEST
     if not file.is_file():
         found = "the folder has none" if path.is_dir() else "there is no such folder"
-        raise CheckpointError(f"{path} is no checkpoint: expected {file}, but {found}. Give a checkpoint's folder.")
+        raise CheckpointError(
+            f"{path} is no checkpoint: expected {file}, but {found}. Give a checkpoint's folder."
+        )
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         expected = manifest.pop("sha256")
         altered = _hash_of_json(manifest) != expected
     except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{file} is cut short or altered ({file.stat().st_size} bytes). {_ADVICE}") from error
+        raise CheckpointError(
+            f"{file} is cut short or altered ({file.stat().st_size} bytes). {_ADVICE}"
+        ) from error
     if altered:
-        raise CheckpointError(f"{file} was altered after it was written: its contents do not fit its SHA-256. {_ADVICE}")
+        raise CheckpointError(
+            f"{file} was altered after it was written: its contents do not fit its SHA-256. {_ADVICE}"
+        )
     if manifest["format"] != FORMAT:
-        raise CheckpointError(f"{file} has format {manifest['format']}, expected {FORMAT}: another release wrote it")
+        raise CheckpointError(
+            f"{file} has format {manifest['format']}, expected {FORMAT}: another release wrote it"
+        )
     return manifest
 
 
 def _check_file(file: Path, expected: Mapping[str, Any]) -> None:
     if not file.is_file():
-        raise CheckpointError(f"checkpoint file {file} is missing, expected {expected['size']} bytes. {_ADVICE}")
+        raise CheckpointError(
+            f"checkpoint file {file} is missing, expected {expected['size']} bytes. {_ADVICE}"
+        )
     size = file.stat().st_size
     if size != expected["size"]:
-        raise CheckpointError(f"checkpoint file {file} has {size} bytes, expected {expected['size']}. {_ADVICE}")
+        raise CheckpointError(
+            f"checkpoint file {file} has {size} bytes, expected {expected['size']}. {_ADVICE}"
+        )
     if _fingerprint(file)["sha256"] != expected["sha256"]:
-        raise CheckpointError(f"checkpoint file {file} has the expected {size} bytes, but they were altered. {_ADVICE}")
+        raise CheckpointError(
+            f"checkpoint file {file} has the expected {size} bytes, but they were altered. {_ADVICE}"
+        )
 
 
 def _fingerprint(file: Path) -> Dict[str, Any]:

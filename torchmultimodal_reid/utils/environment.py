@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 import torch
-
 import torchmultimodal_reid
 
 PACKAGES = (
@@ -35,14 +34,25 @@ def environment_stamp() -> Dict[str, Any]:
         Dict[str, Any]: What JSON can hold. ``commit`` and ``dirty`` are ``None`` where the source is no git checkout.
     """
     commit = _git("rev-parse", "HEAD")
-    changes = None if commit is None else _git("status", "--porcelain", "--untracked-files=no")
+    changes = (
+        None
+        if commit is None
+        else _git("status", "--porcelain", "--untracked-files=no")
+    )
     return {
         "commit": commit,
         "dirty": None if changes is None else bool(changes),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: version for name in PACKAGES if (version := _version(name)) is not None},
-        "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or ["cpu"],
+        "versions": {
+            name: version
+            for name in PACKAGES
+            if (version := _version(name)) is not None
+        },
+        "devices": [
+            torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
+        ]
+        or ["cpu"],
         "threads": torch.get_num_threads(),
     }
 
@@ -63,7 +73,9 @@ def _git(*arguments: str) -> Optional[str]:
 
 def _run_git(arguments: Sequence[str], folder: Path) -> Optional[str]:
     try:
-        result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20)
+        result = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None

@@ -7,13 +7,22 @@
 import pickle
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn, Tensor
-
 from torchmultimodal_reid.utils.errors import CheckpointError
 
 KeyMap = Callable[[Dict[str, Tensor]], Dict[str, Tensor]]
@@ -67,14 +76,22 @@ def load_state_dict(
     own = module.state_dict()
     own = {key: value for key, value in own.items() if isinstance(value, Tensor)}
 
-    fitting = [key for key in given if key in own and _problem(given[key], own[key]) is None]
+    fitting = [
+        key for key in given if key in own and _problem(given[key], own[key]) is None
+    ]
     filled = {own[key].data_ptr() for key in fitting if own[key].numel()}
     # a tied weight may be stored under one of its names only
-    absent = [key for key in own if key not in given and own[key].data_ptr() not in filled]
+    absent = [
+        key for key in own if key not in given and own[key].data_ptr() not in filled
+    ]
     allowed = [key for key in absent if _matches(key, allowed_missing)]
     missing = sorted(set(absent) - set(allowed))
     unexpected = sorted(set(given) - set(own))
-    mismatched = [f"{key} {_problem(given[key], own[key])}" for key in given if key in own and key not in set(fitting)]
+    mismatched = [
+        f"{key} {_problem(given[key], own[key])}"
+        for key in given
+        if key in own and key not in set(fitting)
+    ]
 
     name = type(module).__name__
     if not fitting:
@@ -84,12 +101,18 @@ def load_state_dict(
         )
     problems = [
         f"{len(keys)} {what}: {_some(keys)}"
-        for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
+        for what, keys in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", mismatched),
+        )
         if keys
     ]
     if problems:
         raise CheckpointError(
-            f"{source} does not fit {name}: " + "; ".join(problems) + ". Build the model with the arguments that the "
+            f"{source} does not fit {name}: "
+            + "; ".join(problems)
+            + ". Build the model with the arguments that the "
             "tensors were saved with, or name the keys to leave out."
         )
     module.load_state_dict({**module.state_dict(), **given}, strict=True)
@@ -97,7 +120,9 @@ def load_state_dict(
     return LoadReport(loaded, tuple(sorted(allowed)), tuple(sorted(left_out)))
 
 
-def read_state_dict(path: Union[str, Path], key: Optional[str] = None) -> Dict[str, Tensor]:
+def read_state_dict(
+    path: Union[str, Path], key: Optional[str] = None
+) -> Dict[str, Tensor]:
     """Reads a file of tensors, onto the CPU and without running any code that it may hold.
 
     Args:
@@ -110,26 +135,44 @@ def read_state_dict(path: Union[str, Path], key: Optional[str] = None) -> Dict[s
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"expected a file of tensors at {path}, but there is none")
+        raise CheckpointError(
+            f"expected a file of tensors at {path}, but there is none"
+        )
     if path.suffix not in (".safetensors", ".pth", ".pt", ".bin"):
-        raise CheckpointError(f"{path} is of unknown kind {path.suffix!r}, expected .safetensors, .pth, .pt or .bin")
+        raise CheckpointError(
+            f"{path} is of unknown kind {path.suffix!r}, expected .safetensors, .pth, .pt or .bin"
+        )
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+    ) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(
-            f"{path} ({path.stat().st_size} bytes) cannot be read as plain tensors: {reason}. It is cut short, or holds "
-            "pickled objects, which are refused: save its state dict alone and give that."
+            f"{path} ({path.stat().st_size} bytes) cannot be read as plain tensors: {reason}. It is cut short, "
+            "or holds pickled objects, which are refused: save its state dict alone and give that."
         ) from error
     if key is not None:
         if not isinstance(content, Mapping) or key not in content:
-            raise CheckpointError(f"{path} has no entry {key!r}, it has {_entries(content)}")
+            raise CheckpointError(
+                f"{path} has no entry {key!r}, it has {_entries(content)}"
+            )
         content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} holds {_entries(content)}, expected tensors by name: say which entry holds them")
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise CheckpointError(
+            f"{path} holds {_entries(content)}, expected tensors by name: say which entry holds them"
+        )
     return dict(content)
 
 
@@ -154,5 +197,7 @@ def _some(keys: Sequence[str]) -> str:
 
 def _entries(content: Any) -> str:
     if isinstance(content, Mapping):
-        return "entries " + _some([f"{key!r} ({type(value).__name__})" for key, value in content.items()])
+        return "entries " + _some(
+            [f"{key!r} ({type(value).__name__})" for key, value in content.items()]
+        )
     return f"a {type(content).__name__}"

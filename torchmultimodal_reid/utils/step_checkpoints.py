@@ -39,7 +39,11 @@ def step_checkpoints(directory: Union[str, Path]) -> List[Tuple[int, Path]]:
         replaced = _REPLACED.match(entry.name)
         if replaced:
             restore_directory(directory / replaced.group(1))
-    found = [(_STEP_NAME.match(entry.name), entry) for entry in directory.iterdir() if entry.is_dir()]
+    found = [
+        (_STEP_NAME.match(entry.name), entry)
+        for entry in directory.iterdir()
+        if entry.is_dir()
+    ]
     return sorted((int(match.group(1)), entry) for match, entry in found if match)
 
 
@@ -65,7 +69,9 @@ def latest_checkpoint(directory: Union[str, Path]) -> Optional[Checkpoint]:
             problems.append(str(error))
             broken = path.with_name(f"{path.name}.broken")
             shutil.rmtree(broken, ignore_errors=True)
-            with suppress(FileNotFoundError):  # another process of the same run was quicker
+            with suppress(
+                FileNotFoundError
+            ):  # another process of the same run was quicker
                 os.rename(path, broken)
             logger.warning("Set aside as %s: %s", broken, error)
     if problems:

@@ -45,7 +45,9 @@ def model_summary(model: nn.Module, inputs: Inputs, *, max_depth: int = 2) -> st
         torch.backends.mha.set_fastpath_enabled(False)
         flops = FlopCountAnalysis(call, call.tensors)
         flops.set_op_handle("aten::scaled_dot_product_attention", _attention_flops)
-        flops.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        flops.unsupported_ops_warnings(False).uncalled_modules_warnings(
+            False
+        ).tracer_warnings("none")
         by_module = flops.by_module()
         uncounted = flops.unsupported_ops()
     finally:
@@ -58,7 +60,13 @@ def model_summary(model: nn.Module, inputs: Inputs, *, max_depth: int = 2) -> st
     for name in _submodules(model, max_depth):
         key = f"model.{name}" if name else "model"
         if parameters[key] or by_module[key]:
-            rows.append((name or type(model).__name__, _engineering(parameters[key]), _engineering(by_module[key])))
+            rows.append(
+                (
+                    name or type(model).__name__,
+                    _engineering(parameters[key]),
+                    _engineering(by_module[key]),
+                )
+            )
     table = tabulate(
         rows,
         headers=("module", "parameters", "FLOPs"),
@@ -87,8 +95,14 @@ class _Call(nn.Module):
 
     def forward(self, *tensors: Tensor) -> Tuple[Tensor, ...]:
         rest = iter(tensors)
-        arguments = [next(rest) if isinstance(value, Tensor) else value for value in self.arguments]
-        keywords = {key: next(rest) if isinstance(value, Tensor) else value for key, value in self.keywords.items()}
+        arguments = [
+            next(rest) if isinstance(value, Tensor) else value
+            for value in self.arguments
+        ]
+        keywords = {
+            key: next(rest) if isinstance(value, Tensor) else value
+            for key, value in self.keywords.items()
+        }
         return tuple(_flatten(self.model(*arguments, **keywords)))
 
 
@@ -112,7 +126,9 @@ def _attention_flops(inputs: List[Any], outputs: List[Any]) -> Counter:
     """Query times keys, then weights times values, at one FLOP a multiply-add."""
     query, key, value = (get_shape(inputs[i]) for i in range(3))
     *batch, query_length, dim = query
-    return Counter({"attention": math.prod(batch) * query_length * key[-2] * (dim + value[-1])})
+    return Counter(
+        {"attention": math.prod(batch) * query_length * key[-2] * (dim + value[-1])}
+    )
 
 
 def _engineering(number: float) -> str:
