@@ -1,0 +1,55 @@
+# make demo   watch it work: install, render pedestrians, pretrain, fine-tune, evaluate
+# make test   the whole test suite
+# make lint   formatting, flake8 and types
+#
+# Each target first makes the virtual environment $(VENV), where it is missing or older than the lists of dependencies.
+
+PYTHON ?= python3
+VENV ?= .venv
+# constraints.txt has the versions that the tests ran with; PIP_ARGS= installs the newest instead
+PIP_ARGS ?= --constraint constraints.txt
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+BIN = $(VENV)/bin
+SOURCES = torchmultimodal_reid examples tests setup.py
+LISTS = setup.py constraints.txt
+
+.PHONY: help demo test lint format types clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m examples.demo $(DEMO_ARGS)
+
+# the tests' tensors are tiny: a process a core is faster than threads in each operation
+test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev types
+	$(BIN)/python -m ufmt check $(SOURCES)
+	$(BIN)/python -m flake8 $(SOURCES)
+
+types: $(VENV)/.installed-dev
+	$(BIN)/python -m mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/python -m ufmt format $(SOURCES)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1). Say which: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(LISTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install $(PIP_ARGS) --editable ".[examples]"
+	touch $@
+
+$(VENV)/.installed-dev: dev-requirements.txt $(VENV)/.installed
+	$(BIN)/python -m pip install $(PIP_ARGS) --requirement dev-requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+import re
+from pathlib import Path
+from typing import List
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def requirements(file: str) -> List[str]:
+    lines = (line.partition("#")[0].strip() for line in (ROOT / file).open())
+    return [line for line in lines if line]
+
+
+def version() -> str:
+    text = (ROOT / "torchmultimodal_reid" / "__init__.py").read_text()
+    match = re.search(r'^__version__ = "(.+)"$', text, flags=re.MULTILINE)
+    return match.group(1) if match else "0.1.0"
+
+
+setup(
+    name="torchmultimodal-reid",
+    version=version(),
+    description="Multimodal person re-identification on TorchMultimodal",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    python_requires=">=3.10",
+    packages=find_packages(include=["torchmultimodal_reid", "torchmultimodal_reid.*"]),
+    package_data={"torchmultimodal_reid": ["py.typed"]},
+    # no upper bounds: a library that caps its dependencies cannot be installed beside others.
+    # constraints.txt has the versions that the tests ran with.
+    install_requires=[
+        "torch>=2.3",
+        "torchvision",
+        "torchmultimodal-nightly",
+        "fvcore",
+        "tokenizers>=0.15",
+        "safetensors>=0.4",
+        "pillow",
+        "numpy",
+        "tqdm",
+        "tabulate",
+        "matplotlib",
+    ],
+    extras_require={
+        "examples": [
+            "accelerate>=0.30",
+            "omegaconf>=2.4",
+            "pyyaml",
+            "tensorboard",
+        ],
+        "dev": requirements("dev-requirements.txt"),
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
