@@ -123,7 +123,8 @@ class BlockPatchMasking(nn.Module):
         # shape: (b, candidates, gh * gw)
         blocks = self._draw_blocks(batch_size, grid, count, generator, device)
         # a patch is taken when the first block that covers it is, and within a block in the order of a random side
-        first_block = blocks.int().argmax(dim=1)
+        place = torch.arange(blocks.shape[1], dtype=torch.int32, device=device)
+        first_block = torch.where(blocks, place.view(1, -1, 1), len(place)).amin(dim=1)
         side = uniform_integers(4, (batch_size,), generator, device)
         order = _orders(grid, device)[side]
         return _mask_smallest(first_block * num_patches + order, count)
