@@ -10,6 +10,8 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 from torchmultimodal_reid.transforms.color import jitter_color
+from torchmultimodal_reid.transforms.crop import crop_box
+from torchmultimodal_reid.transforms.erasing import erase_rectangle
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
@@ -124,7 +126,7 @@ class TrainImageTransform:
         self.erase = erase
         self.erase_area = _range("erase_area", erase_area, 1.0)
         self.erase_aspect = _range("erase_aspect", erase_aspect, math.inf)
-        self._erase_pixel = (torch.tensor(erase_color) * 255).round().to(torch.uint8)
+        self._erase_color = (torch.tensor(erase_color) * 255).round().to(torch.uint8)
 
     def resize(self, image: Tensor) -> Tensor:
         """The first step alone, which needs no randomness and can be cached."""
@@ -157,29 +159,9 @@ class TrainImageTransform:
         height, width = self.image_size
         scale = _between(draws[0], self.scale)
         box_height, box_width = round(height * scale), round(width * scale)
-        # positions of the box: the middle of the image, and from there the slack that zooming and padding give
         top = _position(draws[1], height - box_height, self.pad)
         left = _position(draws[2], width - box_width, self.pad)
-        if (box_height, box_width) != (height, width):
-            return F.resized_crop(
-                image,
-                top,
-                left,
-                box_height,
-                box_width,
-                [height, width],
-                antialias=True,
-            )
-        if top == 0 and left == 0:
-            return image
-        # F.crop pads the whole image first; copying the part that both have takes a third of the time
-        shifted = torch.zeros_like(image)
-        shifted[
-            :, max(0, -top) : height - max(0, top), max(0, -left) : width - max(0, left)
-        ] = image[
-            :, max(0, top) : height + min(0, top), max(0, left) : width + min(0, left)
-        ]
-        return shifted
+        return crop_box(image, top, left, box_height, box_width)
 
     def _jitter(self, image: Tensor, draws: List[float]) -> Tensor:
         brightness, contrast, saturation, hue = self.color_jitter
@@ -198,21 +180,15 @@ class TrainImageTransform:
         )
 
     def _erase(self, image: Tensor, draws: List[float]) -> Tensor:
-        height, width = self.image_size
-        area = _between(draws[0], self.erase_area) * height * width
         low, high = self.erase_aspect
-        aspect = math.exp(_between(draws[1], (math.log(low), math.log(high))))
-        # The paper draws again until the rectangle fits; a side that is too long is cut here instead, so that every
-        # image takes the same number of draws.
-        box_height = min(height, max(1, round(math.sqrt(area * aspect))))
-        box_width = min(width, max(1, round(math.sqrt(area / aspect))))
-        top = min(int(draws[2] * (height - box_height + 1)), height - box_height)
-        left = min(int(draws[3] * (width - box_width + 1)), width - box_width)
-        image = image.clone()  # may still be the caller's own
-        image[:, top : top + box_height, left : left + box_width] = (
-            self._erase_pixel.view(3, 1, 1)
+        return erase_rectangle(
+            image,
+            _between(draws[0], self.erase_area),
+            math.exp(_between(draws[1], (math.log(low), math.log(high)))),
+            row=draws[2],
+            column=draws[3],
+            color=self._erase_color,
         )
-        return image
 
 
 class Normalize(torch.nn.Module):

@@ -243,7 +243,7 @@ def _check_vocab(tokens: Sequence[str], vocab: Dict[str, int]) -> None:
 
 @contextlib.contextmanager
 def _single_threaded() -> Iterator[None]:
-    """Trains on one thread: a process that has used the library's threads prints a warning whenever it forks."""
+    """Trains on one thread: older releases print a warning in every process that is forked after threads were used."""
     name = "TOKENIZERS_PARALLELISM"
     before = os.environ.get(name)
     os.environ[name] = "false"
