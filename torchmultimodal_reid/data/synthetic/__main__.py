@@ -21,18 +21,67 @@ def build_parser() -> argparse.ArgumentParser:
         description="Render pedestrians with captions in Market-1501's layout. The same arguments give the same bytes.",
     )
     add = parser.add_argument
-    add("--out", required=True, help="folder to write; new, empty, or already holding this very data set")
-    add("--identities", type=int, required=True, help="number of persons, training and test together")
+    add(
+        "--out",
+        required=True,
+        help="folder to write; new, empty, or already holding this very data set",
+    )
+    add(
+        "--identities",
+        type=int,
+        required=True,
+        help="number of persons, training and test together",
+    )
     share = parser.add_mutually_exclusive_group()
-    share.add_argument("--test-identities", type=int, help="how many of them are for testing (default: half)")
-    share.add_argument("--train-share", type=float, help="or: the share that is for training, from 0 to 1")
-    add("--cameras", type=int, default=6, help="number of cameras (default: %(default)s)")
-    add("--images-per-camera", type=int, default=4, help="pictures of a person by a camera (default: %(default)s)")
-    add("--domain", type=int, default=0, help="number of the domain: cameras and clothes (default: %(default)s)")
-    add("--seed", type=int, default=0, help="seed of persons and shots (default: %(default)s)")
-    add("--image-size", type=int, nargs=2, default=[128, 64], metavar=("H", "W"), help="default: 128 64")
+    share.add_argument(
+        "--test-identities",
+        type=int,
+        help="how many of them are for testing (default: half)",
+    )
+    share.add_argument(
+        "--train-share",
+        type=float,
+        help="or: the share that is for training, from 0 to 1",
+    )
+    add(
+        "--cameras",
+        type=int,
+        default=6,
+        help="number of cameras (default: %(default)s)",
+    )
+    add(
+        "--images-per-camera",
+        type=int,
+        default=4,
+        help="pictures of a person by a camera (default: %(default)s)",
+    )
+    add(
+        "--domain",
+        type=int,
+        default=0,
+        help="number of the domain: cameras and clothes (default: %(default)s)",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of persons and shots (default: %(default)s)",
+    )
+    add(
+        "--image-size",
+        type=int,
+        nargs=2,
+        default=[128, 64],
+        metavar=("H", "W"),
+        help="default: 128 64",
+    )
     add("--captions-per-image", type=int, default=2, help="default: %(default)s")
-    add("--distractors", type=int, default=0, help="persons only in the gallery, as 0000 (default: %(default)s)")
+    add(
+        "--distractors",
+        type=int,
+        default=0,
+        help="persons only in the gallery, as 0000 (default: %(default)s)",
+    )
     add("--workers", type=int, help="processes (default: one a core); changes no byte")
     add("--quiet", action="store_true", help="no progress bar")
     return parser
@@ -45,7 +94,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         if args.train_share is not None:
             if not 0 <= args.train_share <= 1:
-                raise DataError(f"--train-share must be from 0 to 1, got {args.train_share}")
+                raise DataError(
+                    f"--train-share must be from 0 to 1, got {args.train_share}"
+                )
             test = args.identities - round(args.identities * args.train_share)
         request = Request(
             identities=args.identities,
@@ -58,7 +109,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
             captions_per_image=args.captions_per_image,
             distractors=args.distractors,
         )
-        written = generate(request, args.out, workers=args.workers, progress=not args.quiet)
+        written = generate(
+            request, args.out, workers=args.workers, progress=not args.quiet
+        )
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

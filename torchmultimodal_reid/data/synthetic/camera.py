@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple, Tuple
 
 import numpy as np
-
 from torchmultimodal_reid.data.synthetic.randomness import CAMERA, DOMAIN, draws
 from torchmultimodal_reid.data.synthetic.weather import HOURS, WEATHERS
 
@@ -37,6 +36,7 @@ class Camera(NamedTuple):
         quality (int): Of the JPEG files.
         occluders (float): Share of shots with something in front of the person.
         jitter (float): How inexact the detector's boxes are.
+        crowd (float): Share of shots with somebody else in the picture.
     """
 
     height: float
@@ -57,6 +57,7 @@ class Camera(NamedTuple):
     quality: int
     occluders: float
     jitter: float
+    crowd: float
 
 
 class Place(NamedTuple):
@@ -72,6 +73,7 @@ class Place(NamedTuple):
     contrast: float
     dark: float
     harsh: float
+    crowd: float
 
 
 def place_of(domain: int) -> Place:
@@ -89,6 +91,7 @@ def place_of(domain: int) -> Place:
         contrast=float(rng.uniform(0.85, 1.15)),
         dark=float(rng.uniform(0.0, 0.4)),
         harsh=float(rng.uniform(0.0, 0.4)),
+        crowd=float(rng.uniform(0.03, 0.2)),
     )
 
 
@@ -96,11 +99,15 @@ def camera_of(domain: int, number: int) -> Camera:
     """Camera ``number`` of a domain, counted from 0, a function of the two alone."""
     place, rng = place_of(domain), draws(CAMERA, domain, number)
     near = place.distance * rng.uniform(0.65, 1.0)
-    cast = np.asarray(place.cast) * (1 + rng.normal(0, 0.055, size=3))
+    cast = np.asarray(place.cast) * (1 + rng.normal(0, 0.07, size=3))
     cast /= cast.mean()
     bright_hours = ["forenoon", "noon", "afternoon"]
     dark_hours = ["midnight", "dawn", "dusk", "night"]
-    clear, rough = ["sunny", "clouds", "neutral", "overcast"], ["foggy", "blizzard", "snowlight"]
+    clear, rough = ["sunny", "clouds", "neutral", "overcast"], [
+        "foggy",
+        "blizzard",
+        "snowlight",
+    ]
     hours = dark_hours if rng.random() < place.dark else bright_hours
     weathers = rough if rng.random() < place.harsh else clear
     return Camera(
@@ -122,6 +129,7 @@ def camera_of(domain: int, number: int) -> Camera:
         quality=int(rng.integers(72, 95)),
         occluders=float(place.occluders * rng.uniform(0.4, 1.6)),
         jitter=float(place.jitter * rng.uniform(0.7, 1.4)),
+        crowd=float(place.crowd * rng.uniform(0.5, 1.5)),
     )
 
 
@@ -174,7 +182,6 @@ def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
     if sigma > 1.0:  # three taps cannot be wider than this
         image = _blur(image, sigma * 0.75)
     for axis in (0, 1):
-        cut = np.s_[:, :] if axis == 0 else np.s_[:]
         out = image * (1 - 2 * side)
         if axis == 0:
             out[1:] += side * image[:-1]
@@ -187,15 +194,18 @@ def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
             out[:, 0] += side * image[:, 0]
             out[:, -1] += side * image[:, -1]
         image = out
-        del cut
     return image
 
 
-def _snow(image: np.ndarray, flakes: float, scale: float, rng: np.random.Generator) -> None:
+def _snow(
+    image: np.ndarray, flakes: float, scale: float, rng: np.random.Generator
+) -> None:
     height, width = image.shape[:2]
     count = int(flakes * height * width / scale**2)
     rows, columns = rng.integers(0, height, count), rng.integers(0, width, count)
     for dy in range(max(1, round(2 * scale))):
         for dx in range(max(1, round(scale))):
-            y, x = np.minimum(rows + dy, height - 1), np.minimum(columns + dx, width - 1)
+            y, x = np.minimum(rows + dy, height - 1), np.minimum(
+                columns + dx, width - 1
+            )
             image[y, x] += np.float32(0.6) * (np.float32(0.92) - image[y, x])

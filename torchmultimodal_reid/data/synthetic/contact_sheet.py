@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 from PIL import Image, ImageDraw
-
 from torchmultimodal_reid.data.errors import DataError
 
 _LINE, _GAP = 12, 4
@@ -24,13 +23,17 @@ def read_records(root: Path) -> List[Dict[str, Any]]:
     try:
         records = json.loads((root / "captions.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{root} holds no captions.json; it must be a folder that the renderer wrote") from None
+        raise DataError(
+            f"{root} holds no captions.json; it must be a folder that the renderer wrote"
+        ) from None
     except ValueError as error:
         raise DataError(f"{root / 'captions.json'} is not JSON: {error}") from None
     return [record for record in records if record["id"] > 0]
 
 
-def contact_sheet(root: str, *, rows: int = 10, per_camera: int = 1, split: Optional[str] = None) -> Image.Image:
+def contact_sheet(
+    root: str, *, rows: int = 10, per_camera: int = 1, split: Optional[str] = None
+) -> Image.Image:
     """Draws a sheet: a row for each person, the cameras side by side, and a caption under each row.
 
     Args:
@@ -51,21 +54,29 @@ def contact_sheet(root: str, *, rows: int = 10, per_camera: int = 1, split: Opti
             by_person.setdefault(record["id"], []).append(record)
     if not by_person:
         raise DataError(f"{root} holds no person of split {split!r}")
-    persons = [_choose(by_person[person], per_camera) for person in sorted(by_person)[:rows]]
+    persons = [
+        _choose(by_person[person], per_camera) for person in sorted(by_person)[:rows]
+    ]
     with Image.open(Path(root) / persons[0][0]["file_path"]) as image:
         width, height = image.size
     columns = max(len(person) for person in persons)
     text_lines = 2
     row_height = height + text_lines * _LINE + _GAP
-    sheet = Image.new("RGB", (columns * (width + 1), len(persons) * row_height), "white")
+    sheet = Image.new(
+        "RGB", (columns * (width + 1), len(persons) * row_height), "white"
+    )
     draw = ImageDraw.Draw(sheet)
     for row, person in enumerate(persons):
         for column, record in enumerate(person):
             with Image.open(Path(root) / record["file_path"]) as image:
                 sheet.paste(image, (column * (width + 1), row * row_height))
-        lines = _wrap(f"{person[0]['id']}: {person[0]['captions'][0]}", draw, sheet.width - 4)
+        lines = _wrap(
+            f"{person[0]['id']}: {person[0]['captions'][0]}", draw, sheet.width - 4
+        )
         for number, line in enumerate(lines[:text_lines]):
-            draw.text((2, row * row_height + height + number * _LINE), line, fill="black")
+            draw.text(
+                (2, row * row_height + height + number * _LINE), line, fill="black"
+            )
     return sheet
 
 
@@ -78,7 +89,9 @@ def _choose(records: Sequence[Dict[str, Any]], per_camera: int) -> List[Dict[str
     chosen: List[Dict[str, Any]] = []
     for camera in sorted({_camera(record) for record in records}, key=int):
         of_camera = [record for record in records if _camera(record) == camera]
-        chosen += sorted(of_camera, key=lambda r: str(r["file_path"]).split("/")[-1])[:per_camera]
+        chosen += sorted(of_camera, key=lambda r: str(r["file_path"]).split("/")[-1])[
+            :per_camera
+        ]
     return chosen
 
 
@@ -95,15 +108,28 @@ def _wrap(text: str, draw: ImageDraw.ImageDraw, width: int) -> List[str]:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m torchmultimodal_reid.data.synthetic.contact_sheet")
+    parser = argparse.ArgumentParser(
+        prog="python -m torchmultimodal_reid.data.synthetic.contact_sheet"
+    )
     parser.add_argument("root", help="folder of the data set")
-    parser.add_argument("--out", required=True, help="picture to write, such as sheet.png")
-    parser.add_argument("--rows", type=int, default=10, help="persons (default: %(default)s)")
-    parser.add_argument("--per-camera", type=int, default=1, help="pictures of each camera (default: %(default)s)")
+    parser.add_argument(
+        "--out", required=True, help="picture to write, such as sheet.png"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=10, help="persons (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--per-camera",
+        type=int,
+        default=1,
+        help="pictures of each camera (default: %(default)s)",
+    )
     parser.add_argument("--split", choices=["train", "test"])
     args = parser.parse_args(arguments)
     try:
-        sheet = contact_sheet(args.root, rows=args.rows, per_camera=args.per_camera, split=args.split)
+        sheet = contact_sheet(
+            args.root, rows=args.rows, per_camera=args.per_camera, split=args.split
+        )
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

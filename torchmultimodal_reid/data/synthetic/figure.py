@@ -9,15 +9,10 @@
 from typing import List, Sequence, Tuple
 
 import numpy as np
-
-from torchmultimodal_reid.data.synthetic.attributes import Identity
-from torchmultimodal_reid.data.synthetic.body import (
-    add_arms,
-    add_legs,
-    add_torso,
-    measure,
-)
+from torchmultimodal_reid.data.synthetic.body import add_torso, measure
 from torchmultimodal_reid.data.synthetic.garments import add_bag, add_head, add_skirt
+from torchmultimodal_reid.data.synthetic.identity import Identity
+from torchmultimodal_reid.data.synthetic.limbs import add_arms, add_legs
 from torchmultimodal_reid.data.synthetic.parts import (
     Joints,
     Part,

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from PIL import Image
-from tqdm import tqdm
-
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.synthetic.captions import write_captions
 from torchmultimodal_reid.data.synthetic.randomness import draws, WORDS
 from torchmultimodal_reid.data.synthetic.render import render, world_of
+from tqdm import tqdm
 
 # raise it whenever the same request gives other bytes
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 _SPLITS = {TRAIN: "train", QUERY: "test", GALLERY: "test"}
 
@@ -81,7 +80,9 @@ def check(request: Request) -> None:
             f"{r.identities + r.distractors} persons"
         )
     if r.test_identities > r.identities:
-        raise DataError(f"test_identities must be at most identities = {r.identities}, got {r.test_identities}")
+        raise DataError(
+            f"test_identities must be at most identities = {r.identities}, got {r.test_identities}"
+        )
     if r.test_identities and r.images_per_camera < 2:
         raise DataError(
             "images_per_camera must be at least 2 where there are test identities, because one picture of each "
@@ -89,10 +90,14 @@ def check(request: Request) -> None:
         )
     height, width = r.image_size
     if min(height, width) < 16 or max(height, width) > 1024:
-        raise DataError(f"image_size must be two numbers from 16 to 1024, got {height} {width}")
+        raise DataError(
+            f"image_size must be two numbers from 16 to 1024, got {height} {width}"
+        )
 
 
-def generate(request: Request, out: str, *, workers: Optional[int] = None, progress: bool = True) -> bool:
+def generate(
+    request: Request, out: str, *, workers: Optional[int] = None, progress: bool = True
+) -> bool:
     """Writes the data set, or finds that it is there already.
 
     It is written under a temporary name beside ``out`` and renamed when it is complete, so an interruption leaves
@@ -141,7 +146,9 @@ def is_there(request: Request, target: Path) -> bool:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return False
     if not target.is_dir():
-        raise DataError(f"{target} is a file; --out must be a folder that is new or empty")
+        raise DataError(
+            f"{target} is a file; --out must be a folder that is new or empty"
+        )
     try:
         found = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -163,7 +170,11 @@ def is_there(request: Request, target: Path) -> bool:
 def _identity_of(request: Request) -> Dict[str, Any]:
     # through JSON, so that tuples compare as lists
     arguments = json.loads(json.dumps(request._asdict()))
-    return {"renderer": "torchmultimodal_reid.data.synthetic", "version": RENDERER_VERSION, **arguments}
+    return {
+        "renderer": "torchmultimodal_reid.data.synthetic",
+        "version": RENDERER_VERSION,
+        **arguments,
+    }
 
 
 def describe(request: Request, records: List[Dict[str, Any]]) -> Dict[str, Any]:
@@ -174,7 +185,9 @@ def describe(request: Request, records: List[Dict[str, Any]]) -> Dict[str, Any]:
     return {**_identity_of(request), "counts": counts}
 
 
-def _render_all(request: Request, folder: Path, workers: int, progress: bool) -> List[Dict[str, Any]]:
+def _render_all(
+    request: Request, folder: Path, workers: int, progress: bool
+) -> List[Dict[str, Any]]:
     for name in _SPLITS:
         (folder / name).mkdir()
     persons = request.identities + request.distractors
@@ -204,14 +217,18 @@ def _render_person(task: _Task) -> List[Dict[str, Any]]:
     records = []
     for camera in range(r.cameras):
         for shot in range(r.images_per_camera):
-            person, picture = render(r.seed, r.domain, r.cameras, task.number, camera, shot, r.image_size)
+            person, picture = render(
+                r.seed, r.domain, r.cameras, task.number, camera, shot, r.image_size
+            )
             words = draws(WORDS, r.seed, r.domain, task.number, camera, shot)
             captions = write_captions(person, picture, r.captions_per_image, words)
             folder, identity = _place(r, task.number, shot)
             sequence = task.number - r.identities if identity == 0 else 1
             name = f"{identity:04d}_c{camera + 1}s{sequence}_{shot + 1:06d}_00.jpg"
             quality = world_of(r.domain, r.cameras).cameras[camera].quality
-            Image.fromarray(picture.pixels).save(os.path.join(task.folder, folder, name), quality=quality)
+            Image.fromarray(picture.pixels).save(
+                os.path.join(task.folder, folder, name), quality=quality
+            )
             records.append(
                 {
                     "file_path": f"{folder}/{name}",
@@ -235,4 +252,6 @@ def _place(request: Request, number: int, shot: int) -> Tuple[str, int]:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(content, indent=1, sort_keys=False) + "\n", encoding="utf-8"
+    )

@@ -45,9 +45,21 @@ def draw_occluder(
         edge = rng.uniform(0.15, 0.33)
         columns = x < edge if rng.random() < 0.5 else x > 1 - edge
         shape = np.ones(width)
-    color = rng.uniform(0.12, 0.7) * np.clip(1 + rng.normal(0, 0.3, 3), 0.2, 1.6)
-    coarse = rng.uniform(0.75, 1.2, size=(9, 5))
-    grain = coarse[(y * 8.99).astype(int)][:, (x * 4.99).astype(int)]
+    color = rng.uniform(0.12, 0.7) * np.clip(1 + rng.normal(0, 0.13, 3), 0.6, 1.4)
+    if kind in (1, 2) and rng.random() < 0.4:
+        color = np.array([0.25, 0.38, 0.16]) * rng.uniform(0.7, 1.3)
+        fine = rng.uniform(0.45, 1.25, size=(48, 24))  # leaves
+        grain = fine[(y * 47.99).astype(int)][:, (x * 23.99).astype(int)]
+    else:
+        grain = _grain(y, x, rng)
     surface = color**2 * light * (shape[None, :] * grain)[..., None] * 0.8
     image[np.ix_(rows, columns)] = surface[np.ix_(rows, columns)].astype(np.float32)
     return rows, columns
+
+
+def _grain(y: np.ndarray, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Brightness of the thing's surface: smooth metal or planks."""
+    smooth = np.outer(1.1 - 0.25 * y, 1 + 0.1 * np.sin(9 * x + rng.uniform(0, 6)))
+    if rng.random() < 0.5:
+        smooth[(y * rng.uniform(8, 16)) % 1.0 < 0.12] *= 0.75
+    return smooth

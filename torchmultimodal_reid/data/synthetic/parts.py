@@ -10,18 +10,35 @@ The body's own frame: x points to the person's left, y up, z forward. The feet a
 """
 
 import math
-from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 # surfaces; a pixel of the rendered person belongs to exactly one
-SKIN, HAIR, UPPER, LOWER, SHOES, HAT, BAG, GLASSES, PATTERN, FACE, INNER, SOLE, BELT = range(13)
-SURFACES = ("skin", "hair", "upper", "lower", "shoes", "hat", "bag", "glasses", "pattern", "face", "inner", "sole", "belt")
+SKIN, HAIR, UPPER, LOWER, SHOES, HAT, BAG, GLASSES, PATTERN, FACE, INNER, SOLE, BELT = (
+    range(13)
+)
+SURFACES = (
+    "skin",
+    "hair",
+    "upper",
+    "lower",
+    "shoes",
+    "hat",
+    "bag",
+    "glasses",
+    "pattern",
+    "face",
+    "inner",
+    "sole",
+    "belt",
+)
 
 # regions, which say how a surface is painted (decals and patterns)
 LIMB, TORSO, HEAD, SKIRT = range(4)
 
 Vector = Tuple[float, float, float]
+Point = Union[Sequence[float], np.ndarray]
 ROUND: Vector = (1.0, 1.0, 1.0)
 
 
@@ -90,8 +107,8 @@ class PartList:
 
     def add(
         self,
-        start: Sequence[float],
-        end: Sequence[float],
+        start: Point,
+        end: Point,
         radii: Tuple[float, float],
         surface: int,
         *,

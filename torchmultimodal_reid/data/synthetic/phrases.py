@@ -66,10 +66,18 @@ def person(rng: np.random.Generator, facts: Facts) -> Phrase:
         return Phrase(str(rng.choice(["person", "pedestrian"])), {})
     told["gender"] = gender
     female = gender == "female"
-    nouns = ["woman", "lady", "female", "woman"] if female else ["man", "guy", "male", "man"]
+    nouns = (
+        ["woman", "lady", "female", "woman"]
+        if female
+        else ["man", "guy", "male", "man"]
+    )
     if age == "teenager" and rng.random() < 0.6:
         told["age"] = age
-        young = ["girl", "teenage girl", "young female"] if female else ["boy", "teenage boy", "young male"]
+        young = (
+            ["girl", "teenage girl", "young female"]
+            if female
+            else ["boy", "teenage boy", "young male"]
+        )
         return Phrase(str(rng.choice(young)), told)
     text = str(rng.choice(nouns))
     if age == "older" and rng.random() < 0.6:
@@ -77,7 +85,10 @@ def person(rng: np.random.Generator, facts: Facts) -> Phrase:
         text = str(rng.choice(["elderly", "old", "older"])) + " " + text
     if "build" in facts and facts["build"] != "average" and rng.random() < 0.35:
         told["build"] = facts["build"]
-        words = {"slim": ["slim", "thin", "slender"], "heavy": ["heavy", "stout", "heavyset"]}
+        words = {
+            "slim": ["slim", "thin", "slender"],
+            "heavy": ["heavy", "stout", "heavyset"],
+        }
         text = str(rng.choice(words[facts["build"]])) + " " + text
     return Phrase(text, told)
 
@@ -88,9 +99,17 @@ def upper(rng: np.random.Generator, facts: Facts) -> Optional[Phrase]:
         return None
     told: Dict[str, str] = {}
     words = []
-    if facts["upper_type"] != "dress" and rng.random() < 0.35 or facts["sleeve"] == "none":
+    if (
+        facts["upper_type"] != "dress"
+        and rng.random() < 0.35
+        or facts["sleeve"] == "none"
+    ):
         told["sleeve"] = facts["sleeve"]
-        words.append({"none": "sleeveless", "short": "short-sleeved", "long": "long-sleeved"}[facts["sleeve"]])
+        words.append(
+            {"none": "sleeveless", "short": "short-sleeved", "long": "long-sleeved"}[
+                facts["sleeve"]
+            ]
+        )
     told["upper_color"] = facts["upper_color"]
     color, after = say(rng, facts["upper_color"]), ""
     pattern = facts.get("pattern", "plain")
@@ -112,7 +131,9 @@ def upper(rng: np.random.Generator, facts: Facts) -> Optional[Phrase]:
         color = "plain " + color
     words.append(color)
     if facts["upper_type"] == "dress":
-        told.update(upper_type="dress", lower_type="dress", lower_color=facts["upper_color"])
+        told.update(
+            upper_type="dress", lower_type="dress", lower_color=facts["upper_color"]
+        )
         words.append(say(rng, "dress"))
     elif rng.random() < 0.75:
         told["upper_type"] = facts["upper_type"]
@@ -140,7 +161,9 @@ def shoes(rng: np.random.Generator, facts: Facts) -> Optional[Phrase]:
     if rng.random() < 0.3:
         told, color = {"shoes": facts["shoes"]}, facts["shoes"]
     else:
-        told, color = {"shoes_color": facts["shoes_color"]}, say(rng, facts["shoes_color"])
+        told, color = {"shoes_color": facts["shoes_color"]}, say(
+            rng, facts["shoes_color"]
+        )
     if facts["footwear"] == "boots":
         told["footwear"] = "boots"
     return Phrase(color + " " + say(rng, facts["footwear"]), told)
@@ -152,7 +175,9 @@ def hair(rng: np.random.Generator, facts: Facts) -> Optional[Phrase]:
         return None
     kind = rng.random()
     if kind < 0.35:
-        return Phrase(f"{facts['hair_length']} hair", {"hair_length": facts["hair_length"]})
+        return Phrase(
+            f"{facts['hair_length']} hair", {"hair_length": facts["hair_length"]}
+        )
     color = say(rng, facts["hair_color"])
     if kind < 0.55:
         return Phrase(f"{color} hair", {"hair_color": facts["hair_color"]})

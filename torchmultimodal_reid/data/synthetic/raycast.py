@@ -16,7 +16,6 @@ radii of a sweep are scaled by their own depth.
 from typing import NamedTuple, Sequence
 
 import numpy as np
-
 from torchmultimodal_reid.data.synthetic.parts import Part
 
 
@@ -71,17 +70,31 @@ class Hits(NamedTuple):
 
 def project(parts: Sequence[Part], screen: Screen) -> Sweeps:
     """Projects the parts to the screen; only the screen's rotation, origin and depth are read."""
-    ends = np.array([(p.start, p.end) for p in parts]) @ screen.rotation.T + screen.origin
+    ends = (
+        np.array([(p.start, p.end) for p in parts]) @ screen.rotation.T + screen.origin
+    )
     radii = np.array([(p.start_radius, p.end_radius) for p in parts])
     scale = screen.depth / ends[..., 2]
-    ends = np.concatenate([ends[..., :2] * scale[..., None], ends[..., 2:] - screen.depth], axis=-1)
+    ends = np.concatenate(
+        [ends[..., :2] * scale[..., None], ends[..., 2:] - screen.depth], axis=-1
+    )
     radii = radii * scale
     axes = screen.rotation @ np.array([p.axes for p in parts])
     form = axes @ axes.transpose(0, 2, 1)
-    reach = radii[..., None] * np.sqrt(np.stack([form[:, 0, 0], form[:, 1, 1]], axis=1))[:, None]
+    reach = (
+        radii[..., None]
+        * np.sqrt(np.stack([form[:, 0, 0], form[:, 1, 1]], axis=1))[:, None]
+    )
     low, high = (ends[..., :2] - reach).min(axis=1), (ends[..., :2] + reach).max(axis=1)
     box = np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], axis=1)
-    return Sweeps(ends[:, 0], ends[:, 1] - ends[:, 0], radii[:, 0], radii[:, 1] - radii[:, 0], form, box)
+    return Sweeps(
+        ends[:, 0],
+        ends[:, 1] - ends[:, 0],
+        radii[:, 0],
+        radii[:, 1] - radii[:, 0],
+        form,
+        box,
+    )
 
 
 def cast(sweeps: Sweeps, screen: Screen) -> Hits:
@@ -161,15 +174,26 @@ def _gather(
     nearest: np.ndarray,
     ways: np.ndarray,
 ) -> Hits:
-    pixel = np.flatnonzero(nearest.ravel() >= 0)
-    part, way = nearest.ravel()[pixel], ways.ravel()[pixel]
-    row, column = np.divmod(pixel, len(screen.xs))
-    point = np.stack([screen.xs[column], screen.ys[row], depth.ravel()[pixel]])
+    pixel = np.flatnonzero(nearest.ravel() >= 0).astype(np.int32)
+    part, way = nearest.ravel()[pixel].astype(np.intp), ways.ravel()[pixel]
+    row = pixel // np.int32(len(screen.xs))
+    point = np.empty((3, len(pixel)), dtype=np.float32)
+    np.take(screen.xs, pixel - row * np.int32(len(screen.xs)), out=point[0])
+    np.take(screen.ys, row, out=point[1])
+    np.take(depth.ravel(), pixel, out=point[2])
     inverse = np.linalg.inv(sweeps.form)
-    table = np.concatenate([sweeps.center.T, sweeps.along.T, inverse.reshape(-1, 9).T]).astype(np.float32)
-    rows = table[:, part]
-    offset = point - rows[0:3] - way * rows[3:6]
-    normal = rows[6:].reshape(3, 3, -1)
-    normal = normal[:, 0] * offset[0] + normal[:, 1] * offset[1] + normal[:, 2] * offset[2]
-    normal /= np.sqrt((normal * normal).sum(axis=0)) + np.float32(1e-9)
+    # the gradient of an ellipsoid's equation, its six different coefficients gathered pixel by pixel
+    (ix, iy, iz), (_, jy, jz), (_, _, kz) = inverse.transpose(1, 2, 0).astype(
+        np.float32
+    )
+    offset = point - sweeps.center.T.astype(np.float32)[:, part]
+    offset -= sweeps.along.T.astype(np.float32)[:, part] * way
+    x, y, z = offset
+    normal = np.empty_like(offset)
+    mixed_y, mixed_z, cross = iy[part], iz[part], jz[part]
+    normal[0] = ix[part] * x + mixed_y * y + mixed_z * z
+    normal[1] = mixed_y * x + jy[part] * y + cross * z
+    normal[2] = mixed_z * x + cross * y + kz[part] * z
+    square = normal * normal
+    normal /= np.sqrt(square[0] + square[1] + square[2]) + np.float32(1e-9)
     return Hits(pixel, part, way, point, offset, normal)

@@ -8,54 +8,24 @@
 
 import functools
 import math
-from typing import Mapping, NamedTuple, Tuple
+from typing import Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
-
-from torchmultimodal_reid.data.synthetic.attributes import (
-    Identity,
-    Palette,
-    palette_of,
-    sample_identity,
-)
 from torchmultimodal_reid.data.synthetic.camera import Camera, camera_of, develop
 from torchmultimodal_reid.data.synthetic.figure import build_figure
+from torchmultimodal_reid.data.synthetic.identity import Identity, sample_identity
 from torchmultimodal_reid.data.synthetic.occluders import draw_occluder
-from torchmultimodal_reid.data.synthetic.paint import paint
-from torchmultimodal_reid.data.synthetic.parts import Pose, SURFACES, turn_y
+from torchmultimodal_reid.data.synthetic.paint import Light, Paint, paint
+from torchmultimodal_reid.data.synthetic.palette import Palette, palette_of
+from torchmultimodal_reid.data.synthetic.parts import SURFACES, turn_y
 from torchmultimodal_reid.data.synthetic.randomness import draws, PIXELS, SHOT
-from torchmultimodal_reid.data.synthetic.raycast import cast, project, Screen
+from torchmultimodal_reid.data.synthetic.raycast import cast, Hits, project, Screen
 from torchmultimodal_reid.data.synthetic.scene import Scene, scene_of
-from torchmultimodal_reid.data.synthetic.weather import (
-    camera_rotation,
-    HOURS,
-    light_of,
-    WEATHERS,
-)
+from torchmultimodal_reid.data.synthetic.shot import Beside, sample_shot, Shot
+from torchmultimodal_reid.data.synthetic.weather import camera_rotation, light_of
 
 _SAMPLES = 2  # rays per pixel along each side
-
-
-class Shot(NamedTuple):
-    """What is particular to one picture.
-
-    Args:
-        pose (Pose): What the person does.
-        weather (str): One of ``WEATHERS``.
-        hour (str): One of ``HOURS``.
-        distance (float): From the camera, on the ground, in metres.
-        azimuth (float): Of the person in the camera's field, in radians.
-        box (Tuple[float, float, float, float]): Errors of the detector's box: shifts and factors (x, y, width, height).
-        occluded (bool): Whether something stands in front.
-    """
-
-    pose: Pose
-    weather: str
-    hour: str
-    distance: float
-    azimuth: float
-    box: Tuple[float, float, float, float]
-    occluded: bool
+_FIRST_BYSTANDER = 1_000_000  # beyond the numbers of the data set
 
 
 class Picture(NamedTuple):
@@ -88,38 +58,6 @@ def world_of(domain: int, cameras: int) -> World:
     return World(palette_of(domain), all_cameras, scenes)
 
 
-def sample_shot(camera: Camera, rng: np.random.Generator) -> Shot:
-    """Draws one shot of a camera."""
-    kind = rng.random()
-    if kind < 0.25:
-        yaw = rng.uniform(-math.pi, math.pi)
-    else:
-        back = math.pi if rng.random() < camera.both_ways else 0.0
-        yaw = camera.heading + back + rng.normal(0, camera.spread)
-    walking = rng.random() < 0.82
-    pose = Pose(
-        yaw=float((yaw + math.pi) % (2 * math.pi) - math.pi),
-        phase=float(rng.uniform(0, 2 * math.pi)),
-        stride=float(rng.uniform(0.6, 1.0) if walking else rng.uniform(0.0, 0.15)),
-        bag_side=1 if rng.random() < 0.5 else -1,
-        gesture=int(rng.choice([0, 1, 2], p=[0.78, 0.12, 0.10])),
-    )
-    usual = rng.random() < camera.steady
-    weather = camera.weather if usual else str(rng.choice(list(WEATHERS)))
-    hour = camera.hour if usual else str(rng.choice(list(HOURS)))
-    j = camera.jitter
-    errors = np.clip(rng.normal(0, 1, 4), -2, 2) * (0.6 * j, 0.6 * j, 1.5 * j, j)
-    return Shot(
-        pose=pose,
-        weather=weather,
-        hour=hour,
-        distance=float(rng.uniform(camera.near, camera.far)),
-        azimuth=float(rng.uniform(-0.36, 0.36)),
-        box=(float(errors[0]), float(errors[1]), float(1 + errors[2]), float(1.03 + errors[3])),
-        occluded=bool(rng.random() < camera.occluders),
-    )
-
-
 def render(
     seed: int,
     domain: int,
@@ -145,9 +83,25 @@ def render(
     """
     world = world_of(domain, cameras)
     person = sample_identity(seed, domain, identity, world.palette)
-    taken = sample_shot(world.cameras[camera], draws(SHOT, seed, domain, identity, camera, shot))
+    taken = sample_shot(
+        world.cameras[camera], draws(SHOT, seed, domain, identity, camera, shot)
+    )
     rng = draws(PIXELS, seed, domain, identity, camera, shot)
-    picture = render_shot(person, taken, world.cameras[camera], world.scenes[camera], image_size, rng)
+    other = None
+    if taken.beside is not None:
+        # people without a number in the data set
+        other = sample_identity(
+            seed, domain, _FIRST_BYSTANDER + taken.beside.number, world.palette
+        )
+    picture = render_shot(
+        person,
+        taken,
+        world.cameras[camera],
+        world.scenes[camera],
+        image_size,
+        rng,
+        other,
+    )
     return person, picture
 
 
@@ -158,45 +112,102 @@ def render_shot(
     scene: Scene,
     image_size: Tuple[int, int],
     rng: np.random.Generator,
+    bystander: Optional[Identity] = None,
 ) -> Picture:
-    """Renders a given shot; ``rng`` draws the noise and the thing in front."""
-    height, width = image_size
+    """Renders a given shot.
+
+    Args:
+        person (Identity): Who the picture is of.
+        shot (Shot): What is particular to it.
+        camera (Camera): Who takes it.
+        scene (Scene): What is behind the person.
+        image_size (Tuple[int, int]): Height and width of the picture.
+        rng (numpy.random.Generator): Draws the noise and the thing in front.
+        bystander (Optional[Identity]): Whom the shot shows beside the person, if it shows anybody.
+
+    Returns:
+        Picture: The picture.
+    """
     parts, joints = build_figure(person, shot.pose)
-    middle = 0.5 * joints.size
-    tilt = math.atan2(camera.height - middle, shot.distance)
+    tilt = math.atan2(camera.height - 0.5 * joints.size, shot.distance)
     view = camera_rotation(tilt)
     origin = view @ np.array([0.0, -camera.height, -shot.distance])
-    depth = math.hypot(shot.distance, camera.height - middle)
-    screen = Screen(np.empty(0), np.empty(0), view @ turn_y(shot.pose.yaw), origin, depth)
+    depth = math.hypot(shot.distance, camera.height - 0.5 * joints.size)
+    screen = Screen(
+        np.empty(0), np.empty(0), view @ turn_y(shot.pose.yaw), origin, depth
+    )
     sweeps = project(parts, screen)
     xs, ys = _frame(sweeps.box, shot, image_size)
     screen = screen._replace(xs=xs, ys=ys)
-    hits = cast(sweeps, screen)
     light = light_of(shot.weather, shot.hour, camera.sun, tilt)
+    hits = cast(sweeps, screen)
     painted = paint(hits, parts, joints, person, shot.pose, screen, light)
 
-    canvas = np.zeros((len(ys) * len(xs), 4), dtype=np.float32)
-    canvas[hits.pixel, :3] = painted.color
-    canvas[hits.pixel, 3] = 1
-    canvas = canvas.reshape(height, _SAMPLES, width, _SAMPLES, 4).mean(axis=(1, 3))
-    x_pixel = xs.reshape(width, _SAMPLES).mean(axis=1)
-    y_pixel = ys.reshape(height, _SAMPLES).mean(axis=1)
+    x_pixel, y_pixel = _centers(xs), _centers(ys)
     image = scene.crop(shot.azimuth + x_pixel / depth, -tilt - y_pixel / depth)
     image *= (light.key * 0.6 + light.ambient).astype(np.float32)
     _cast_shadow(image, x_pixel, y_pixel, origin, depth, tilt)
-    image *= 1 - canvas[..., 3:]
-    image += canvas[..., :3]
-    surface = painted.surface
+    hidden = np.zeros(len(xs) * len(ys), dtype=bool)
+    layers = [(hits, painted)]
+    if shot.beside is not None and bystander is not None:
+        other = _draw_beside(
+            bystander, shot.beside, camera.height, shot.distance, view, screen, light
+        )
+        in_front = shot.beside.behind < 0
+        if in_front:
+            hidden[other[0].pixel] = True
+        layers.insert(1 if in_front else 0, other)
+    for layer in layers:
+        _lay_over(image, *layer)
     if shot.occluded:
         rows, columns = draw_occluder(image, light.key * 0.5 + light.ambient, rng)
-        row, column = np.divmod(hits.pixel, len(xs))
-        surface = surface[~(rows[row // _SAMPLES] & columns[column // _SAMPLES])]
+        hidden |= np.outer(rows.repeat(_SAMPLES), columns.repeat(_SAMPLES)).ravel()
+    surface = painted.surface[~hidden[hits.pixel]]
     counts = np.bincount(surface, minlength=len(SURFACES)) / max(1, len(hits.pixel))
     pixels = develop(image, camera, shot.weather, shot.hour, rng)
     return Picture(pixels, shot, dict(zip(SURFACES, counts.tolist())))
 
 
-def _frame(box: np.ndarray, shot: Shot, image_size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
+def _draw_beside(
+    person: Identity,
+    beside: Beside,
+    height: float,
+    distance: float,
+    view: np.ndarray,
+    screen: Screen,
+    light: Light,
+) -> Tuple[Hits, Paint]:
+    parts, joints = build_figure(person, beside.pose)
+    origin = view @ np.array([beside.across, -height, -distance - beside.behind])
+    screen = screen._replace(rotation=view @ turn_y(beside.pose.yaw), origin=origin)
+    hits = cast(project(parts, screen), screen)
+    return hits, paint(hits, parts, joints, person, beside.pose, screen, light)
+
+
+def _lay_over(image: np.ndarray, hits: Hits, painted: Paint) -> None:
+    """Draws a person over the picture; the mean of the rays of a pixel smooths the edges."""
+    height, width = image.shape[:2]
+    canvas = np.zeros((height * width * _SAMPLES**2, 4), dtype=np.float32)
+    canvas[hits.pixel, :3] = painted.color
+    canvas[hits.pixel, 3] = 1
+    canvas = canvas.reshape(height * _SAMPLES, width * _SAMPLES, 4)
+    # sums of slices are many times faster than a mean over two axes
+    total = canvas[::_SAMPLES, ::_SAMPLES].copy()
+    for row, column in np.ndindex(_SAMPLES, _SAMPLES):
+        if row or column:
+            total += canvas[row::_SAMPLES, column::_SAMPLES]
+    total *= np.float32(1 / _SAMPLES**2)
+    image *= 1 - total[..., 3:]
+    image += total[..., :3]
+
+
+def _centers(rays: np.ndarray) -> np.ndarray:
+    return rays.reshape(-1, _SAMPLES).mean(axis=1)
+
+
+def _frame(
+    box: np.ndarray, shot: Shot, image_size: Tuple[int, int]
+) -> Tuple[np.ndarray, np.ndarray]:
     """Positions of all rays: the box of a detector that is not exact."""
     left, right = float(box[:, 0].min()), float(box[:, 1].max())
     top, bottom = float(box[:, 2].min()), float(box[:, 3].max())
@@ -212,7 +223,12 @@ def _frame(box: np.ndarray, shot: Shot, image_size: Tuple[int, int]) -> Tuple[np
 
 
 def _cast_shadow(
-    image: np.ndarray, xs: np.ndarray, ys: np.ndarray, origin: np.ndarray, depth: float, tilt: float
+    image: np.ndarray,
+    xs: np.ndarray,
+    ys: np.ndarray,
+    origin: np.ndarray,
+    depth: float,
+    tilt: float,
 ) -> None:
     """Darkens the ground under the person, where light from everywhere is missing."""
     x, y = origin[0] * depth / origin[2], origin[1] * depth / origin[2]

@@ -9,12 +9,25 @@
 import math
 from typing import Dict, Mapping
 
-from torchmultimodal_reid.data.synthetic.attributes import Identity
+from torchmultimodal_reid.data.synthetic.identity import Identity
 from torchmultimodal_reid.data.synthetic.parts import Pose
 
 # least share of the person's pixels, measured in the rendered picture
-_LEAST = {"hair": 0.012, "upper": 0.05, "lower": 0.04, "shoes": 0.008, "hat": 0.006, "bag": 0.008}
-_LEAST_SKIN, _LEAST_LOGO, _LEAST_PATTERN, _LEAST_GLASSES, _LEAST_FACE = 0.015, 0.004, 0.012, 0.0012, 0.0006
+_LEAST = {
+    "hair": 0.012,
+    "upper": 0.05,
+    "lower": 0.04,
+    "shoes": 0.008,
+    "hat": 0.006,
+    "bag": 0.008,
+}
+_LEAST_SKIN, _LEAST_LOGO, _LEAST_PATTERN, _LEAST_GLASSES, _LEAST_FACE = (
+    0.015,
+    0.004,
+    0.012,
+    0.0012,
+    0.0006,
+)
 
 
 def view_of(pose: Pose) -> str:
@@ -30,7 +43,9 @@ def view_of(pose: Pose) -> str:
     return "right" if pose.yaw > 0 else "left"
 
 
-def tellable(identity: Identity, pose: Pose, visible: Mapping[str, float]) -> Dict[str, str]:
+def tellable(
+    identity: Identity, pose: Pose, visible: Mapping[str, float]
+) -> Dict[str, str]:
     """The attributes that can be read off a picture.
 
     Args:
@@ -60,11 +75,15 @@ def tellable(identity: Identity, pose: Pose, visible: Mapping[str, float]) -> Di
         names += ["footwear", "shoes", "shoes_color"]
     if visible["hat" if a["hat"] != "none" else "hair"] >= _LEAST["hat"]:
         names += ["hat", "hat_color"]
-    if visible["glasses"] >= _LEAST_GLASSES or (a["glasses"] == "none" and visible["face"] >= _LEAST_FACE):
+    if visible["glasses"] >= _LEAST_GLASSES or (
+        a["glasses"] == "none" and visible["face"] >= _LEAST_FACE
+    ):
         names += ["glasses"]
     # a backpack shows only its straps from the front, and who has none might have one behind
     if a["bag"] == "none":
         names += ["bag", "bag_color"] if view != "front" else []
-    elif visible["bag"] >= (0.03 if a["bag"] == "backpack" and view == "front" else _LEAST["bag"]):
+    elif visible["bag"] >= (
+        0.03 if a["bag"] == "backpack" and view == "front" else _LEAST["bag"]
+    ):
         names += ["bag", "bag_color"]
     return {name: a[name] for name in a if name in names}

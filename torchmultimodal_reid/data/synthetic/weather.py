@@ -10,7 +10,6 @@ import math
 from typing import Mapping, NamedTuple, Tuple
 
 import numpy as np
-
 from torchmultimodal_reid.data.synthetic.paint import Light
 
 RGB = Tuple[float, float, float]
