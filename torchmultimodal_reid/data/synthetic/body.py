@@ -6,6 +6,7 @@
 
 """The trunk: measures of the body, hips, waist and chest with the clothes on them."""
 
+from torchmultimodal_reid.data.synthetic.identity import Identity
 from torchmultimodal_reid.data.synthetic.parts import (
     Joints,
     LOWER,
