@@ -30,7 +30,7 @@ from examples.common.config_merge import (
     merge_file,
     without_optional,
 )
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 
@@ -67,7 +67,7 @@ def load_config(
         ConfigError: If a key is unknown, a value is of the wrong type, a key is given twice in a file or is missing.
     """
     command = _parse(schema, sys.argv[1:] if argv is None else argv, prog)
-    config = OmegaConf.structured(schema)
+    config = _structured(schema)
     if command.config_path is not None:
         merge_file(config, schema, command.config_path)
     for argument in command.overrides:
@@ -136,6 +136,15 @@ def _parse(schema: Type[Any], argv: Sequence[str], prog: Optional[str]) -> Comma
     if path is None and arguments.resume is not None:
         path = arguments.resume / CONFIG_FILE
     return CommandLine(path, arguments.resume, tuple(arguments.overrides))
+
+
+def _structured(schema: Type[Any]) -> DictConfig:
+    """OmegaConf's form of a schema, in which a nested dataclass that has no default can be filled key by key."""
+    config: DictConfig = OmegaConf.structured(schema)
+    for name, hint in get_type_hints(schema).items():
+        if dataclasses.is_dataclass(hint) and OmegaConf.is_missing(config, name):
+            config[name] = _structured(hint)  # type: ignore[arg-type]
+    return config
 
 
 def _build(schema: Type[ConfigT], plain: Any) -> ConfigT:

@@ -5,8 +5,12 @@
 # LICENSE file in the root directory of this source tree.
 
 import os
+import signal
 import sys
-from typing import Callable
+from typing import Callable, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from examples.common.engine import Trainer
 
 TRACEBACK_VARIABLE = "SHOW_TRACEBACK"
 
@@ -14,9 +18,9 @@ TRACEBACK_VARIABLE = "SHOW_TRACEBACK"
 def run_main(main: Callable[[], None]) -> None:
     """Runs a program so that its user sees what was wrong and not where in the code it was noticed.
 
-    ``ValueError`` is what the library raises for a wrong file, line, value or argument: its text is printed and the exit
-    status is 2. With ``SHOW_TRACEBACK=1`` in the environment the traceback is printed too. Other exceptions are bugs and
-    stay as they are.
+    ``ValueError`` is what the library raises for a wrong file, line, value or argument: its text is printed and the
+    exit status is 2. With ``SHOW_TRACEBACK=1`` in the environment the traceback is printed too. Other exceptions are
+    bugs and stay as they are.
 
     Args:
         main (Callable[[], None]): The program.
@@ -31,3 +35,21 @@ def run_main(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def finish(trainer: "Trainer", module: str) -> None:
+    """Says where the result of a run lies; for a run that a signal stopped, how to go on, with the signal's status.
+
+    Args:
+        trainer (Trainer): After ``fit``.
+        module (str): The recipe, as ``python -m`` takes it.
+    """
+    if trainer.stop_signal is None:
+        if trainer.accelerator.is_main_process:
+            print(f"done after {trainer.step} steps: {trainer.result}")
+        return
+    print(
+        f"stopped after step {trainer.step}, which is saved; go on with: python -m {module} --resume {trainer.directory}",
+        file=sys.stderr,
+    )
+    sys.exit(130 if trainer.stop_signal == signal.SIGINT else 0)

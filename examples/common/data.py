@@ -1,0 +1,151 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""From a data set on disk to loaders; what both pipelines share."""
+
+from dataclasses import dataclass
+from typing import Optional, Sequence, Tuple
+
+from torch.utils.data import DataLoader, Dataset
+from torchmultimodal_reid.data.collate import Collate
+from torchmultimodal_reid.data.market1501 import market1501
+from torchmultimodal_reid.data.sample import (
+    PersonImage,
+    ReIDSplit,
+    relabel_identities,
+    with_captions,
+)
+from torchmultimodal_reid.data.samplers import StepBatchSampler, StepSampler
+from torchmultimodal_reid.data.validation import split_validation
+from torchmultimodal_reid.transforms.image import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    TrainImageTransform,
+)
+
+
+@dataclass
+class DataConfig:
+    """A data set and how it is read."""
+
+    root: str = "???"  # folder in Market-1501's layout
+    name: str = "market1501"  # stands on the results
+    captions: Optional[str] = (
+        None  # captions JSON; captions.json in the root where it is not given
+    )
+    missing_captions: str = "error"  # error or allow: what images without a caption are
+    validation_share: float = (
+        0.1  # share of the training identities that is kept for validation
+    )
+    workers: int = 2  # processes that load images
+    cache: bool = False  # keep the decoded images in shared memory
+
+
+@dataclass
+class ImageConfig:
+    """Size, normalisation and augmentation of images."""
+
+    size: Tuple[int, int] = (256, 128)  # height and width in pixels
+    mean: Tuple[float, float, float] = IMAGENET_MEAN  # of the channels, in 0..1
+    std: Tuple[float, float, float] = IMAGENET_STD  # of the channels, in 0..1
+    flip: float = (
+        0.5  # probability to mirror the image and swap left and right in its caption
+    )
+    pad: Optional[int] = (
+        None  # pixels by which the crop may move; in proportion to 10 at a height of 256 if not given
+    )
+    scale: Tuple[float, float] = (1.0, 1.0)  # size of the crop relative to the image
+    color_jitter: Tuple[float, float, float, float] = (
+        0.2,
+        0.2,
+        0.2,
+        0.0,
+    )  # brightness, contrast, saturation, hue
+    channel_gain: float = (
+        0.1  # colour cast: factor of each channel, from 1 - x to 1 + x
+    )
+    erase: float = 0.5  # probability to erase a rectangle
+
+    def train_transform(self) -> TrainImageTransform:
+        """The augmentation that these numbers describe."""
+        return TrainImageTransform(
+            self.size,
+            flip=self.flip,
+            pad=self.pad,
+            scale=self.scale,
+            color_jitter=self.color_jitter,
+            channel_gain=self.channel_gain,
+            erase=self.erase,
+        )
+
+
+def read_split(config: DataConfig) -> ReIDSplit:
+    """The data set on disk, captions joined."""
+    return market1501(
+        config.root,
+        captions=config.captions,
+        missing_captions=config.missing_captions,
+        name=config.name,
+    )
+
+
+def training_parts(
+    images: Sequence[PersonImage], validation_share: float, seed: int
+) -> Tuple[Tuple[PersonImage, ...], Optional[ReIDSplit]]:
+    """Training images with identities 0..n-1, and a validation split of identities that are not among them.
+
+    Args:
+        images (Sequence[PersonImage]): The training part of a data set.
+        validation_share (float): Share of its identities to keep for validation; 0 for none.
+        seed (int): Which identities.
+    """
+    if validation_share == 0:
+        return relabel_identities(images), None
+    split = split_validation(images, validation_share, seed)
+    return relabel_identities(split.train), split
+
+
+def all_captions(images: Sequence[PersonImage]) -> Tuple[str, ...]:
+    """Every caption of the images, to train a tokeniser on."""
+    return tuple(
+        caption for image in with_captions(images) for caption in image.captions
+    )
+
+
+def training_loader(
+    dataset: Dataset,
+    sampler: StepSampler,
+    collate: Collate,
+    *,
+    start: int,
+    stop: int,
+    workers: int,
+) -> DataLoader:
+    """One batch for each step from ``start`` to ``stop``; the worker count changes nothing but the speed."""
+    return DataLoader(
+        dataset,
+        batch_sampler=StepBatchSampler(sampler, start, stop),
+        collate_fn=collate,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def evaluation_loader(
+    dataset: Dataset,
+    collate: Collate,
+    *,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader:
+    """Every row of this process's share, once and in order; nothing is dropped."""
+    rows = list(range(rank, len(dataset), world_size))  # type: ignore[arg-type]
+    batches = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+    return DataLoader(
+        dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers
+    )

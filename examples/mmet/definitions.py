@@ -1,0 +1,112 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""The configurations of the MMET recipes. Each key and its comment are printed by ``--help``."""
+
+from dataclasses import dataclass, field
+from typing import Dict, Optional, Tuple
+
+from examples.common.data import DataConfig, ImageConfig
+from examples.common.engine import LoopConfig
+from examples.common.optim import OptimizerConfig, ScheduleConfig
+
+
+@dataclass
+class TextConfig:
+    """Tokeniser and captions."""
+
+    vocabulary: Optional[str] = None  # a BERT vocab.txt; without it a tokeniser is trained on the captions
+    vocab_size: int = 2000  # of a tokeniser that is trained
+    max_length: int = 77  # longest caption in tokens; what goes past it is cut
+    overflow: str = "truncate"  # truncate or error: what happens to a longer caption
+
+
+@dataclass
+class ModelConfig:
+    """Which MMET."""
+
+    builder: str = "mmet_base"  # mmet_tiny, mmet_small, mmet_base or mmet_flava_base
+    patch_size: int = 16  # side of a patch in pixels
+    drop_path: Optional[float] = None  # stochastic depth of each encoder's last layer
+
+
+@dataclass
+class MaskingConfig:
+    """Masked Multimodal Modelling: ranges from which the ratios of a step are drawn."""
+
+    patch_ratio: Tuple[float, float] = (0.3, 0.5)
+    token_ratio: Tuple[float, float] = (0.15, 0.3)
+    block_wise: bool = True  # mask rectangles of patches rather than single ones
+
+
+@dataclass
+class PretrainConfig:
+    """``python -m examples.mmet.pretrain``"""
+
+    output: str = "???"  # folder of the run
+    seed: int = 0
+    precision: str = "no"  # no (float32), bf16 or fp16
+    batch_size: int = 64  # pairs a step, over all processes
+    data: DataConfig = field(default_factory=DataConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    contrast_masked: bool = False  # contrast the masked stream instead of a second pass that sees everything
+    # how often a step takes pairs, images alone, captions alone
+    mixture: Dict[str, float] = field(default_factory=lambda: {"paired": 1.0, "image": 0.0, "text": 0.0})
+    # weight of each loss; 0 switches it off
+    losses: Dict[str, float] = field(
+        default_factory=lambda: {"mim": 1.0, "mlm": 1.0, "mmm_image": 1.0, "mmm_text": 1.0, "itm": 1.0, "gc": 1.0}
+    )
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+@dataclass
+class FinetuneConfig:
+    """``python -m examples.mmet.finetune``"""
+
+    output: str = "???"  # folder of the run
+    pretrained: Optional[str] = None  # checkpoint of pretrain.py; without it the model starts from random weights
+    seed: int = 0
+    precision: str = "no"  # no (float32), bf16 or fp16
+    identities_per_batch: int = 16  # P, over all processes
+    images_per_identity: int = 4  # K
+    data: DataConfig = field(default_factory=DataConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)  # with pretrained, only drop_path is read
+    modalities: Tuple[str, ...] = ("image", "text")  # image alone for data without captions
+    label_smoothing: float = 0.1
+    margin: Optional[float] = 0.3  # of the triplet loss; null for a soft margin
+    # weight of each loss; 0 switches it off
+    losses: Dict[str, float] = field(
+        default_factory=lambda: {
+            "identity_fused": 1.0,
+            "identity_image": 1.0,
+            "identity_text": 1.0,
+            "triplet_fused": 1.0,
+            "triplet_image": 1.0,
+            "triplet_text": 0.0,
+            "triplet_cross": 1.0,
+        }
+    )
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+@dataclass
+class EvaluateConfig:
+    """``python -m examples.mmet.evaluate``"""
+
+    checkpoint: str = "???"  # checkpoint of finetune.py
+    output: str = "???"  # folder for the table, the JSON and the figures
+    batch_size: int = 128
+    figures: bool = True
+    data: DataConfig = field(default_factory=DataConfig)

@@ -1,0 +1,151 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""Queries of three kinds over one gallery, for the validation of a training run and for its evaluation."""
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from accelerate import Accelerator
+from torch import nn, Tensor
+
+from examples.common.data import evaluation_loader
+from torchmultimodal_reid.data.collate import Collate, PersonBatch
+from torchmultimodal_reid.data.dataset import PersonDataset
+from torchmultimodal_reid.data.sample import expand_captions, PersonImage, ReIDSplit
+from torchmultimodal_reid.evaluation.extract import extract, Features
+from torchmultimodal_reid.evaluation.protocols import evaluate_protocol, get_protocol
+from torchmultimodal_reid.evaluation.report import ResultRow
+from torchmultimodal_reid.models.saved import ModelDescription
+from torchmultimodal_reid.transforms.caption import CaptionTransform
+from torchmultimodal_reid.transforms.image import EvalImageTransform, Normalize
+from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
+
+Embed = Callable[[Optional[Tensor], Optional[Tensor], Optional[Tensor]], Tensor]
+
+# row of the table: which query, under which rules; the first three share them, so that they can be compared
+QUERY_KINDS = {
+    "image": "image-to-image",
+    "text": "text-to-image-cross-camera",
+    "image+text": "image+text-to-image",
+}
+
+
+class RetrievalFeatures(NamedTuple):
+    """Features of the gallery and of each kind of query, and the images that they came from."""
+
+    gallery: Features
+    query: Dict[str, Features]
+    gallery_images: Sequence[PersonImage]
+    query_images: Dict[str, Sequence[PersonImage]]
+
+
+class Retrieval:
+    """Embeds a split's gallery and queries without augmentation, masking or dropped rows.
+
+    Args:
+        split (ReIDSplit): Query and gallery are read; each caption of a query image is a text query of its own.
+        description (ModelDescription): Image size, normalisation, longest caption.
+        tokenizer (WordPieceTokenizer): The model's.
+        kinds (Sequence[str]): Kinds of queries, out of "image", "text" and "image+text". Those with text are left
+            out if no query image has a caption.
+        accelerator (Accelerator): Device and processes.
+        batch_size (int): Rows at a time.
+        workers (int): Processes that load images.
+    """
+
+    def __init__(
+        self,
+        split: ReIDSplit,
+        description: ModelDescription,
+        tokenizer: WordPieceTokenizer,
+        kinds: Sequence[str],
+        accelerator: Accelerator,
+        batch_size: int = 128,
+        workers: int = 0,
+    ) -> None:
+        self.accelerator = accelerator
+        self.batch_size = batch_size
+        self.workers = workers
+        self.collate = Collate(tokenizer.pad_id)
+        self.normalize = Normalize(description.mean, description.std).to(accelerator.device)
+        see = EvalImageTransform(description.image_size)
+        read = CaptionTransform(tokenizer, description.max_text_length)
+        described = expand_captions(split.query)
+        self.images: Dict[str, Sequence[PersonImage]] = {"image": split.query}
+        if described:
+            self.images.update({"text": described, "image+text": described})
+        self.images = {kind: self.images[kind] for kind in kinds if kind in self.images}
+        self.gallery_images = split.gallery
+        self._gallery = PersonDataset(split.gallery, see)
+        self._queries = {
+            kind: PersonDataset(
+                images, see if "image" in kind else None, read if "text" in kind else None
+            )
+            for kind, images in self.images.items()
+        }
+
+    def extract(self, embed: Embed) -> RetrievalFeatures:
+        """Features of everything, by ``embed(image, text, text_padding)``."""
+        gallery = self._extract(embed, self._gallery, "gallery")
+        queries = {
+            kind: self._extract(embed, dataset, f"{kind} queries")
+            for kind, dataset in self._queries.items()
+        }
+        return RetrievalFeatures(gallery, queries, self.gallery_images, self.images)
+
+    def _extract(self, embed: Embed, dataset: PersonDataset, description: str) -> Features:
+        def embed_batch(batch: PersonBatch) -> Tensor:
+            image = None if batch.image is None else self.normalize(batch.image)
+            with self.accelerator.autocast():
+                return embed(image, batch.text, batch.text_padding).float()
+
+        loader = evaluation_loader(
+            dataset,
+            self.collate,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+        )
+        return extract(
+            embed_batch,
+            loader,
+            device=self.accelerator.device,
+            num_rows=len(dataset),
+            description=description,
+        )
+
+
+def rank_queries(features: RetrievalFeatures) -> List[ResultRow]:
+    """One row of the results table for each kind of query."""
+    rows = []
+    for kind, query in features.query.items():
+        protocol = get_protocol(QUERY_KINDS[kind])
+        rows.append(ResultRow(f"{kind} query", protocol, evaluate_protocol(protocol, query, features.gallery)))
+    return rows
+
+
+def validation_metrics(rows: Sequence[ResultRow]) -> Dict[str, float]:
+    """mAP and rank-1 of each kind of query, and their mean mAP as what the best model is selected by."""
+    metrics: Dict[str, float] = {}
+    for row in rows:
+        kind = row.protocol.query
+        metrics[f"{kind}_mAP"] = row.metrics.mAP
+        metrics[f"{kind}_rank1"] = float(row.metrics.cmc[0])
+    metrics["selection"] = sum(row.metrics.mAP for row in rows) / len(rows)
+    return metrics
+
+
+def contrastive_embed(mmet: nn.Module) -> Embed:
+    """Embeds an image or a caption into the space of the contrastive loss, as a pretrained model can already."""
+
+    def embed(image: Optional[Tensor], text: Optional[Tensor], padding: Optional[Tensor]) -> Tensor:
+        if image is not None:
+            return mmet.image_projection(mmet.encode_image(image).cls)
+        assert text is not None
+        return mmet.text_projection(mmet.encode_text(text, padding).cls)
+
+    return embed

@@ -1,0 +1,245 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+from typing import NamedTuple, Optional, Tuple
+
+import torch
+from torch import nn, Tensor
+
+from torchmultimodal_reid.architectures.mmet import check_modalities
+from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
+from torchmultimodal_reid.modules.losses.image_text_matching import hard_negatives
+from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
+
+
+class MaskedPrediction(NamedTuple):
+    """A head's predictions at the masked positions, and what was there."""
+
+    prediction: Tensor  # shape: (m, c)
+    target: Tensor  # shape: (m, c) for pixels, (m,) for words and codes
+
+
+class MatchPrediction(NamedTuple):
+    """Whether a caption belongs to an image, as the model says and as it is."""
+
+    logits: Tensor  # shape: (m, 2)
+    is_match: Tensor  # shape: (m,), bool
+
+
+class MMETPretrainingOutput(NamedTuple):
+    """What the pretraining losses read; None where the batch lacks a modality or the head was left out."""
+
+    mim: Optional[MaskedPrediction]
+    mlm: Optional[MaskedPrediction]
+    mmm_image: Optional[MaskedPrediction]
+    mmm_text: Optional[MaskedPrediction]
+    itm: Optional[MatchPrediction]
+    image_embedding: Optional[Tensor]  # shape: (b, d), L2-normalised
+    text_embedding: Optional[Tensor]  # shape: (b, d), L2-normalised
+    logit_scale: Tensor  # scalar, already exponentiated
+
+
+class MMETForPretraining(nn.Module):
+    """MMET with the heads of Masked Multimodal Modelling (https://arxiv.org/abs/2304.09498, after FLAVA,
+    https://arxiv.org/abs/2112.04482).
+
+    One masked stream serves the masked losses: the unimodal heads read the unimodal encoders, the multimodal heads
+    read the multimodal encoder. Image-text matching pairs each image of that stream with its own caption and with the
+    hardest caption of another person, hardness being the contrastive similarity (https://arxiv.org/abs/2107.07651).
+    A batch of images alone or of captions alone trains the heads of its modality.
+
+    Args:
+        mmet (nn.Module): The :class:`~torchmultimodal_reid.architectures.mmet.MMET`, with a masking module.
+        image_targets (Optional[nn.Module]): Images to what the image heads predict, one target a patch. None leaves
+            masked image modelling out.
+        mim_head (Optional[nn.Module]): Image tokens to predictions. Default: None, the term is left out.
+        mlm_head (Optional[nn.Module]): Text tokens to logits. Default: None, the term is left out.
+        mmm_image_head (Optional[nn.Module]): Fused image tokens to predictions. Default: None, the term is left out.
+        mmm_text_head (Optional[nn.Module]): Fused text tokens to logits. Default: None, the term is left out.
+        itm_head (Optional[nn.Module]): [CLS_M] to two logits. Default: None, the term is left out.
+        contrast_masked (bool): Take the contrastive embeddings from the masked stream, as FLIP does
+            (https://arxiv.org/abs/2212.00794), which saves a second pass through both encoders; otherwise from a pass
+            that sees everything, as FLAVA does. Default: False.
+        init_logit_scale (float): The inverse temperature at first. Default: 1 / 0.07.
+        max_logit_scale (float): Its upper bound. Default: 100.
+
+    Inputs:
+        image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
+        text (Optional[Tensor]): Token ids of shape ``(b, s)``.
+        text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
+        identity (Optional[Tensor]): Long of shape ``(b,)``; needed by image-text matching, so that a caption of the
+            same person is never a negative.
+        mask (Optional[MultimodalMask]): What to hide. Default: None, drawn by the model from ``generator``.
+        generator (Optional[torch.Generator]): What the mask and the negatives are drawn from.
+    """
+
+    def __init__(
+        self,
+        mmet: nn.Module,
+        image_targets: Optional[nn.Module] = None,
+        mim_head: Optional[nn.Module] = None,
+        mlm_head: Optional[nn.Module] = None,
+        mmm_image_head: Optional[nn.Module] = None,
+        mmm_text_head: Optional[nn.Module] = None,
+        itm_head: Optional[nn.Module] = None,
+        contrast_masked: bool = False,
+        init_logit_scale: float = 1 / 0.07,
+        max_logit_scale: float = 100.0,
+    ) -> None:
+        super().__init__()
+        self.mmet = mmet
+        self.image_targets = image_targets
+        self.mim_head = mim_head
+        self.mlm_head = mlm_head
+        self.mmm_image_head = mmm_image_head
+        self.mmm_text_head = mmm_text_head
+        self.itm_head = itm_head
+        self.contrast_masked = contrast_masked
+        self.max_logit_scale = max_logit_scale
+        self.log_logit_scale = nn.Parameter(torch.tensor(init_logit_scale).log())
+
+    def forward(
+        self,
+        image: Optional[Tensor] = None,
+        text: Optional[Tensor] = None,
+        text_padding: Optional[Tensor] = None,
+        identity: Optional[Tensor] = None,
+        mask: Optional[MultimodalMask] = None,
+        generator: Optional[torch.Generator] = None,
+    ) -> MMETPretrainingOutput:
+        check_modalities(image, text)
+        if mask is None:
+            mask = self.mmet.draw_mask(image, text, generator)
+        masked = self.mmet(image, text, text_padding, mask)
+        image_tokens, text_tokens = split_fused(
+            masked.multimodal, masked.image, masked.text
+        )
+        target = None
+        if image is not None and self.image_targets is not None:
+            with torch.no_grad():
+                target = self.image_targets(image)
+
+        image_embedding, text_embedding = self._contrast(
+            image, text, text_padding, masked.image, masked.text
+        )
+        itm = None
+        if self.itm_head is not None and image is not None and text is not None:
+            if identity is None:
+                raise ValueError("image-text matching needs identity, to know which captions are of another person")
+            similarity = image_embedding.detach() @ text_embedding.detach().T
+            itm = self._match(
+                masked.multimodal[:, 0],
+                masked.image,
+                masked.text,
+                text_padding,
+                hard_negatives(
+                    similarity * self.logit_scale.detach(),
+                    identity,
+                    identity,
+                    generator,
+                ),
+            )
+        image_patches = None if masked.image is None else masked.image.tokens[:, 1:]
+        text_words = None if masked.text is None else masked.text.tokens
+        return MMETPretrainingOutput(
+            mim=predict_masked(
+                self.mim_head, image_patches, target, mask.masked_patches
+            ),
+            mlm=predict_masked(self.mlm_head, text_words, text, mask.masked_tokens),
+            mmm_image=predict_masked(
+                self.mmm_image_head, image_tokens, target, mask.masked_patches
+            ),
+            mmm_text=predict_masked(
+                self.mmm_text_head, text_tokens, text, mask.masked_tokens
+            ),
+            itm=itm,
+            image_embedding=image_embedding,
+            text_embedding=text_embedding,
+            logit_scale=self.logit_scale,
+        )
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The inverse temperature of the contrastive loss, bounded as in CLIP."""
+        return self.log_logit_scale.exp().clamp(max=self.max_logit_scale)
+
+    def _contrast(
+        self,
+        image: Optional[Tensor],
+        text: Optional[Tensor],
+        text_padding: Optional[Tensor],
+        masked_image: Optional[EncoderOutput],
+        masked_text: Optional[EncoderOutput],
+    ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+        if image is None or text is None:
+            return None, None
+        if self.contrast_masked:
+            assert masked_image is not None and masked_text is not None
+            image_cls, text_cls = masked_image.cls, masked_text.cls
+        else:
+            image_cls = self.mmet.encode_image(image).cls
+            text_cls = self.mmet.encode_text(text, text_padding).cls
+        return (
+            nn.functional.normalize(
+                self.mmet.image_projection(image_cls).float(), dim=-1
+            ),
+            nn.functional.normalize(
+                self.mmet.text_projection(text_cls).float(), dim=-1
+            ),
+        )
+
+    def _match(
+        self,
+        fused_cls: Tensor,
+        image: EncoderOutput,
+        text: EncoderOutput,
+        text_padding: Optional[Tensor],
+        negative: Tensor,
+    ) -> MatchPrediction:
+        assert self.itm_head is not None
+        rows = (negative >= 0).nonzero().flatten()
+        wrong_text = EncoderOutput(*(part[negative[rows]] for part in text))
+        some_image = EncoderOutput(*(part[rows] for part in image))
+        wrong_padding = None if text_padding is None else text_padding[negative[rows]]
+        wrong_cls = self.mmet.encode_multimodal(some_image, wrong_text, wrong_padding)[
+            :, 0
+        ]
+        logits = self.itm_head(torch.cat([fused_cls, wrong_cls]))
+        is_match = torch.arange(len(logits), device=logits.device) < len(fused_cls)
+        return MatchPrediction(logits, is_match)
+
+
+def predict_masked(
+    head: Optional[nn.Module],
+    tokens: Optional[Tensor],
+    target: Optional[Tensor],
+    masked: Optional[Tensor],
+) -> Optional[MaskedPrediction]:
+    """Runs ``head`` on the masked positions only.
+
+    Args:
+        head (Optional[nn.Module]): Tokens ``(m, d)`` to predictions ``(m, c)``.
+        tokens (Optional[Tensor]): Tokens of shape ``(b, n, d)``.
+        target (Optional[Tensor]): What stands at each position, ``(b, n)`` or ``(b, n, c)``.
+        masked (Optional[Tensor]): Bool of shape ``(b, n)``, True at masked positions.
+
+    Returns:
+        Optional[MaskedPrediction]: None if any of the four is missing.
+    """
+    if head is None or tokens is None or target is None or masked is None:
+        return None
+    return MaskedPrediction(head(tokens[masked]), target[masked])
+
+
+def split_fused(
+    fused: Tensor, image: Optional[EncoderOutput], text: Optional[EncoderOutput]
+) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+    """The image patches ``(b, n, d)`` and the text tokens ``(b, s, d)`` of the multimodal encoder's output, whose
+    order is [CLS_M], [CLS_I], patches, text tokens."""
+    n_image = 0 if image is None else image.tokens.shape[1]
+    image_tokens = None if image is None else fused[:, 2 : 1 + n_image]
+    text_tokens = None if text is None else fused[:, 1 + n_image :]
+    return image_tokens, text_tokens

@@ -1,0 +1,98 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import nn, Tensor
+
+from torchmultimodal_reid.architectures.mmet import check_modalities
+from torchmultimodal_reid.modules.layers.bnneck import BNNeckOutput
+
+
+class MMETReIDOutput(NamedTuple):
+    """One output of the neck for each kind of query; None for a kind that the batch cannot make."""
+
+    fused: Optional[BNNeckOutput]
+    image: Optional[BNNeckOutput]
+    text: Optional[BNNeckOutput]
+
+
+class MMETForReID(nn.Module):
+    """MMET with a BNNeck, for re-identification by an image, by a caption, or by both
+    (https://arxiv.org/abs/2304.09498, https://arxiv.org/abs/1903.07071).
+
+    The same [CLS_M] and the same neck serve the three kinds of query. That one classifier has to name a person from
+    each of them is what makes them equivalent. The neck sees the three as one batch, so that the statistics that its
+    norm keeps are those of all three.
+
+    Args:
+        mmet (nn.Module): The :class:`~torchmultimodal_reid.architectures.mmet.MMET`.
+        neck (nn.Module): A ``BNNeck`` of the multimodal encoder's width.
+
+    Inputs:
+        image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
+        text (Optional[Tensor]): Token ids of shape ``(b, s)``.
+        text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
+    """
+
+    def __init__(self, mmet: nn.Module, neck: nn.Module) -> None:
+        super().__init__()
+        self.mmet = mmet
+        self.neck = neck
+
+    def forward(
+        self,
+        image: Optional[Tensor] = None,
+        text: Optional[Tensor] = None,
+        text_padding: Optional[Tensor] = None,
+    ) -> MMETReIDOutput:
+        check_modalities(image, text)
+        mmet = self.mmet
+        encoded_image = None if image is None else mmet.encode_image(image)
+        encoded_text = None if text is None else mmet.encode_text(text, text_padding)
+
+        pooled = {}
+        if encoded_image is not None and encoded_text is not None:
+            pooled["fused"] = mmet.encode_multimodal(
+                encoded_image, encoded_text, text_padding
+            )[:, 0]
+        if encoded_image is not None:
+            pooled["image"] = mmet.encode_multimodal(image=encoded_image)[:, 0]
+        if encoded_text is not None:
+            pooled["text"] = mmet.encode_multimodal(
+                text=encoded_text, text_padding=text_padding
+            )[:, 0]
+
+        output = self.neck(torch.cat(list(pooled.values())))
+        parts = zip(*(part.chunk(len(pooled)) for part in output))
+        necks = {kind: BNNeckOutput(*part) for kind, part in zip(pooled, parts)}
+        return MMETReIDOutput(necks.get("fused"), necks.get("image"), necks.get("text"))
+
+    def embed(
+        self,
+        image: Optional[Tensor] = None,
+        text: Optional[Tensor] = None,
+        text_padding: Optional[Tensor] = None,
+    ) -> Tensor:
+        """Embeddings to search with, one a row, whatever the query is.
+
+        Args:
+            image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
+            text (Optional[Tensor]): Token ids of shape ``(b, s)``.
+            text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
+
+        Returns:
+            Tensor: Float32 of shape ``(b, d)``, L2-normalised, so that a dot product is a cosine similarity.
+
+        Raises:
+            ValueError: If neither an image nor a text was given, if their batch sizes differ, or if the model is in
+                training mode, where an embedding would depend on its neighbours in the batch.
+        """
+        if self.training:
+            raise ValueError("embed was called on a model in training mode; call model.eval() first")
+        pooled = self.mmet(image, text, text_padding).multimodal[:, 0]
+        return nn.functional.normalize(self.neck.norm(pooled).float(), dim=-1)

@@ -1,0 +1,324 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""Builders of MMET (https://arxiv.org/abs/2304.09498): flat arguments in, wired modules out."""
+
+from typing import Optional, Tuple
+
+from torch import nn
+
+from torchmultimodal.modules.layers.normalizations import Fp32LayerNorm
+from torchmultimodal.modules.layers.patch_embedding import PatchEmbeddings
+from torchmultimodal.modules.layers.text_embedding import BERTTextEmbeddings
+from torchmultimodal.modules.layers.transformer import TransformerEncoder
+
+from torchmultimodal_reid.architectures.mmet import MMET
+from torchmultimodal_reid.architectures.mmet_reid import MMETForReID
+from torchmultimodal_reid.modules.encoders.image_encoder import ImageTransformerEncoder
+from torchmultimodal_reid.modules.encoders.multimodal_encoder import (
+    MultimodalTransformerEncoder,
+)
+from torchmultimodal_reid.modules.encoders.text_encoder import TextTransformerEncoder
+from torchmultimodal_reid.modules.layers.bnneck import BNNeck
+from torchmultimodal_reid.modules.layers.initialization import (
+    initialize_transformer_weights,
+)
+
+
+def mmet(
+    *,
+    image_size: Tuple[int, int] = (256, 128),
+    patch_size: int = 16,
+    vocab_size: int = 30522,
+    max_text_length: int = 77,
+    image_d_model: int = 768,
+    image_n_layer: int = 12,
+    image_n_head: int = 12,
+    image_dim_feedforward: int = 3072,
+    text_d_model: int = 768,
+    text_n_layer: int = 12,
+    text_n_head: int = 12,
+    text_dim_feedforward: int = 3072,
+    mm_d_model: int = 768,
+    mm_n_layer: int = 6,
+    mm_n_head: int = 12,
+    mm_dim_feedforward: int = 3072,
+    projection_dim: int = 768,
+    drop_path: Optional[float] = None,
+    layer_norm_eps: float = 1e-12,
+    masking: Optional[nn.Module] = None,
+) -> MMET:
+    """An MMET of any size. The defaults are FLAVA-base's sizes, with person-shaped images.
+
+    Args:
+        image_size (Tuple[int, int]): Height and width in pixels, multiples of ``patch_size``. Default: (256, 128).
+        patch_size (int): Side of a patch in pixels. Default: 16.
+        vocab_size (int): Ids of the tokeniser. Default: 30522, BERT's.
+        max_text_length (int): The longest caption in tokens, [CLS] and [SEP] included. Default: 77.
+        image_d_model (int), image_n_layer (int), image_n_head (int), image_dim_feedforward (int): Sizes of the image
+            encoder. Defaults: 768, 12, 12, 3072.
+        text_d_model (int), text_n_layer (int), text_n_head (int), text_dim_feedforward (int): Sizes of the text
+            encoder. Defaults: 768, 12, 12, 3072.
+        mm_d_model (int), mm_n_layer (int), mm_n_head (int), mm_dim_feedforward (int): Sizes of the multimodal
+            encoder; ``mm_d_model`` is the embedding's. Defaults: 768, 6, 12, 3072.
+        projection_dim (int): Width of the contrastive space. Default: 768.
+        drop_path (Optional[float]): Stochastic depth of each encoder's last layer, growing linearly from 0 at the
+            first. There is no other dropout: with it, upstream's feed-forward block names its weights otherwise, and
+            a checkpoint could not be fine-tuned with another rate than it was pretrained with. Default: None.
+        layer_norm_eps (float): Epsilon of all norms. Default: 1e-12.
+        masking (Optional[nn.Module]): From :func:`~torchmultimodal_reid.models.masking.multimodal_masking`.
+            Default: None, for a model that is not pretrained.
+
+    Returns:
+        MMET: With random weights.
+
+    Raises:
+        ValueError: If a width is not a multiple of its number of heads, or the image not one of its patches.
+    """
+    check_heads(
+        image=(image_d_model, image_n_head),
+        text=(text_d_model, text_n_head),
+        mm=(mm_d_model, mm_n_head),
+    )
+    model = MMET(
+        image_encoder=image_transformer_encoder(
+            image_size=image_size,
+            patch_size=patch_size,
+            d_model=image_d_model,
+            n_layer=image_n_layer,
+            n_head=image_n_head,
+            dim_feedforward=image_dim_feedforward,
+            drop_path=drop_path,
+            layer_norm_eps=layer_norm_eps,
+        ),
+        text_encoder=text_transformer_encoder(
+            vocab_size=vocab_size,
+            max_length=max_text_length,
+            d_model=text_d_model,
+            n_layer=text_n_layer,
+            n_head=text_n_head,
+            dim_feedforward=text_dim_feedforward,
+            drop_path=drop_path,
+            layer_norm_eps=layer_norm_eps,
+        ),
+        mm_encoder=MultimodalTransformerEncoder(
+            transformer(
+                mm_n_layer,
+                mm_d_model,
+                mm_n_head,
+                mm_dim_feedforward,
+                drop_path=drop_path,
+                layer_norm_eps=layer_norm_eps,
+            ),
+            Fp32LayerNorm(mm_d_model, eps=layer_norm_eps),
+            mm_d_model,
+        ),
+        image_to_mm=nn.Linear(image_d_model, mm_d_model),
+        text_to_mm=nn.Linear(text_d_model, mm_d_model),
+        image_projection=nn.Linear(image_d_model, projection_dim),
+        text_projection=nn.Linear(text_d_model, projection_dim),
+        masking=masking,
+    )
+    initialize_transformer_weights(model)
+    return model
+
+
+def image_transformer_encoder(
+    *,
+    image_size: Tuple[int, int],
+    patch_size: int,
+    d_model: int,
+    n_layer: int,
+    n_head: int,
+    dim_feedforward: int,
+    drop_path: Optional[float] = None,
+    layer_norm_eps: float = 1e-12,
+) -> ImageTransformerEncoder:
+    """The image encoder of :func:`mmet`."""
+    height, width = image_size
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"image_size {height}x{width} does not divide into patches of {patch_size}; expected multiples of it"
+        )
+    return ImageTransformerEncoder(
+        PatchEmbeddings(
+            image_size=(height, width),
+            patch_size=patch_size,
+            hidden_size=d_model,
+            use_image_masking=True,
+        ),
+        transformer(
+            n_layer,
+            d_model,
+            n_head,
+            dim_feedforward,
+            drop_path=drop_path,
+            layer_norm_eps=layer_norm_eps,
+        ),
+        Fp32LayerNorm(d_model, eps=layer_norm_eps),
+        grid=(height // patch_size, width // patch_size),
+    )
+
+
+def text_transformer_encoder(
+    *,
+    vocab_size: int,
+    max_length: int,
+    d_model: int,
+    n_layer: int,
+    n_head: int,
+    dim_feedforward: int,
+    drop_path: Optional[float] = None,
+    layer_norm_eps: float = 1e-12,
+) -> TextTransformerEncoder:
+    """The text encoder of :func:`mmet`. Padding is id 0, as in BERT's vocabulary."""
+    return TextTransformerEncoder(
+        BERTTextEmbeddings(
+            hidden_size=d_model,
+            vocab_size=vocab_size,
+            max_position_embeddings=max_length,
+            layer_norm_eps=layer_norm_eps,
+        ),
+        transformer(
+            n_layer,
+            d_model,
+            n_head,
+            dim_feedforward,
+            drop_path=drop_path,
+            layer_norm_eps=layer_norm_eps,
+        ),
+        Fp32LayerNorm(d_model, eps=layer_norm_eps),
+        max_length=max_length,
+    )
+
+
+def transformer(
+    n_layer: int,
+    d_model: int,
+    n_head: int,
+    dim_feedforward: int,
+    *,
+    drop_path: Optional[float] = None,
+    layer_norm_eps: float = 1e-12,
+) -> TransformerEncoder:
+    """TorchMultimodal's pre-norm transformer with GELU, whose attention is ``scaled_dot_product_attention``."""
+    return TransformerEncoder(
+        n_layer=n_layer,
+        d_model=d_model,
+        n_head=n_head,
+        dim_feedforward=dim_feedforward,
+        activation=nn.GELU,
+        layer_norm_eps=layer_norm_eps,
+        norm_first=True,
+        drop_path_rate=drop_path,
+    )
+
+
+def mmet_tiny(
+    *,
+    image_size: Tuple[int, int] = (256, 128),
+    patch_size: int = 16,
+    vocab_size: int = 30522,
+    max_text_length: int = 77,
+    drop_path: Optional[float] = None,
+    masking: Optional[nn.Module] = None,
+) -> MMET:
+    """An MMET for a laptop without a GPU: width 192, 4 + 2 + 2 layers. The arguments are those of :func:`mmet`."""
+    return mmet(
+        image_size=image_size,
+        patch_size=patch_size,
+        vocab_size=vocab_size,
+        max_text_length=max_text_length,
+        image_d_model=192,
+        image_n_layer=4,
+        image_n_head=3,
+        image_dim_feedforward=768,
+        text_d_model=192,
+        text_n_layer=2,
+        text_n_head=3,
+        text_dim_feedforward=768,
+        mm_d_model=192,
+        mm_n_layer=2,
+        mm_n_head=3,
+        mm_dim_feedforward=768,
+        projection_dim=192,
+        drop_path=drop_path,
+        masking=masking,
+    )
+
+
+def mmet_small(
+    *,
+    image_size: Tuple[int, int] = (256, 128),
+    patch_size: int = 16,
+    vocab_size: int = 30522,
+    max_text_length: int = 77,
+    drop_path: Optional[float] = None,
+    masking: Optional[nn.Module] = None,
+) -> MMET:
+    """An MMET for one GPU: width 384, 8 + 8 + 4 layers. The arguments are those of :func:`mmet`."""
+    return mmet(
+        image_size=image_size,
+        patch_size=patch_size,
+        vocab_size=vocab_size,
+        max_text_length=max_text_length,
+        image_d_model=384,
+        image_n_layer=8,
+        image_n_head=6,
+        image_dim_feedforward=1536,
+        text_d_model=384,
+        text_n_layer=8,
+        text_n_head=6,
+        text_dim_feedforward=1536,
+        mm_d_model=384,
+        mm_n_layer=4,
+        mm_n_head=6,
+        mm_dim_feedforward=1536,
+        projection_dim=384,
+        drop_path=drop_path,
+        masking=masking,
+    )
+
+
+def mmet_base(
+    *,
+    image_size: Tuple[int, int] = (256, 128),
+    patch_size: int = 16,
+    vocab_size: int = 30522,
+    max_text_length: int = 77,
+    drop_path: Optional[float] = None,
+    masking: Optional[nn.Module] = None,
+) -> MMET:
+    """FLAVA-base's sizes: width 768, 12 + 12 + 6 layers. The arguments are those of :func:`mmet`."""
+    return mmet(
+        image_size=image_size,
+        patch_size=patch_size,
+        vocab_size=vocab_size,
+        max_text_length=max_text_length,
+        drop_path=drop_path,
+        masking=masking,
+    )
+
+
+def mmet_for_reid(model: MMET, *, num_identities: int) -> MMETForReID:
+    """``model`` with a BNNeck for ``num_identities`` training identities.
+
+    Args:
+        model (MMET): From one of the builders here, pretrained or not. It is used, not copied.
+        num_identities (int): Identities of the training set.
+    """
+    return MMETForReID(
+        model, BNNeck(model.image_to_mm.out_features, num_identities)
+    )
+
+
+def check_heads(**sizes: Tuple[int, int]) -> None:
+    """Raises a ValueError that names the encoder whose width its heads do not divide."""
+    for name, (d_model, n_head) in sizes.items():
+        if d_model % n_head:
+            raise ValueError(
+                f"{name}_d_model {d_model} is not a multiple of {name}_n_head {n_head}"
+            )

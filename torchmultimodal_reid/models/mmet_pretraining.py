@@ -1,0 +1,118 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""Builders of what MMET's pretraining needs (https://arxiv.org/abs/2304.09498)."""
+
+from typing import Optional, Sequence, Tuple
+
+from torch import nn, Tensor
+
+from torchmultimodal_reid.architectures.mmet import MMET
+from torchmultimodal_reid.architectures.mmet_pretraining import MMETForPretraining
+from torchmultimodal_reid.modules.layers.initialization import (
+    initialize_transformer_weights,
+)
+from torchmultimodal_reid.modules.layers.prediction_head import PredictionHead
+from torchmultimodal_reid.modules.masking.multimodal import MaskedMultimodalModeling
+from torchmultimodal_reid.modules.masking.patch_masking import (
+    BlockPatchMasking,
+    RandomPatchMasking,
+)
+from torchmultimodal_reid.modules.masking.targets import CodebookTargets, PixelTargets
+from torchmultimodal_reid.modules.masking.token_masking import TokenMasking
+
+
+def multimodal_masking(
+    *,
+    vocab_size: int = 30522,
+    mask_id: int = 103,
+    special_ids: Sequence[int] = (0, 100, 101, 102, 103),
+    continuation: Optional[Tensor] = None,
+    patch_ratio: Tuple[float, float] = (0.3, 0.5),
+    token_ratio: Tuple[float, float] = (0.15, 0.3),
+    block_wise: bool = True,
+) -> MaskedMultimodalModeling:
+    """Masked Multimodal Modelling's masking of patches and words, with ratios drawn afresh at every step.
+
+    Args:
+        vocab_size (int): Ids of the tokeniser. Default: 30522.
+        mask_id (int): Id of [MASK]. Default: 103, BERT's.
+        special_ids (Sequence[int]): Ids that are never masked, padding among them. Default: BERT's.
+        continuation (Optional[Tensor]): Bool of shape ``(vocab_size,)``, True for pieces that go on a word. Given,
+            whole words are masked. Default: None.
+        patch_ratio (Tuple[float, float]): Range of the share of masked patches. Default: (0.3, 0.5).
+        token_ratio (Tuple[float, float]): Range of the share of masked tokens. Default: (0.15, 0.3).
+        block_wise (bool): Mask rectangles as BEiT does, rather than single patches. Default: True.
+    """
+    patch_masking = (
+        BlockPatchMasking(patch_ratio) if block_wise else RandomPatchMasking(patch_ratio)
+    )
+    return MaskedMultimodalModeling(
+        patch_masking,
+        TokenMasking(
+            vocab_size,
+            mask_id,
+            special_ids,
+            continuation=continuation,
+            ratio=token_ratio,
+        ),
+    )
+
+
+def mmet_for_pretraining(
+    model: MMET,
+    *,
+    vocab_size: int = 30522,
+    patch_size: int = 16,
+    mim: bool = True,
+    mlm: bool = True,
+    mmm: bool = True,
+    itm: bool = True,
+    contrast_masked: bool = False,
+    codebook: Optional[nn.Module] = None,
+    codebook_size: int = 8192,
+) -> MMETForPretraining:
+    """``model`` with the heads of its pretraining.
+
+    Args:
+        model (MMET): From one of MMET's builders, built with ``masking``. It is used, not copied.
+        vocab_size (int): Ids of the tokeniser. Default: 30522.
+        patch_size (int): Side of a patch in pixels, the model's. Default: 16.
+        mim (bool): Masked image modelling on the image encoder. Default: True.
+        mlm (bool): Masked language modelling on the text encoder. Default: True.
+        mmm (bool): Both, on the multimodal encoder. Default: True.
+        itm (bool): Image-text matching. Default: True.
+        contrast_masked (bool): Contrast the masked stream rather than a second one that sees all. Default: False.
+        codebook (Optional[nn.Module]): Images to ``(b, rows, columns)`` code indices, to be predicted in place of
+            normalised pixels. Default: None.
+        codebook_size (int): Entries of ``codebook``. Default: 8192.
+    """
+    image_dim, mm_dim = model.image_to_mm.in_features, model.image_to_mm.out_features
+    text_dim = model.text_to_mm.in_features
+    if codebook is None:
+        targets, patch_dim = PixelTargets(patch_size), 3 * patch_size**2
+    else:
+        targets, patch_dim = CodebookTargets(codebook), codebook_size
+
+    def head(used: bool, d_model: int, out_dim: int) -> Optional[PredictionHead]:
+        return PredictionHead(d_model, out_dim) if used else None
+
+    heads = {
+        "mim_head": head(mim, image_dim, patch_dim),
+        "mlm_head": head(mlm, text_dim, vocab_size),
+        "mmm_image_head": head(mmm, mm_dim, patch_dim),
+        "mmm_text_head": head(mmm, mm_dim, vocab_size),
+        "itm_head": nn.Linear(mm_dim, 2) if itm else None,
+    }
+    for part in heads.values():
+        if part is not None:
+            initialize_transformer_weights(part)
+    return MMETForPretraining(
+        model,
+        image_targets=targets if mim or mmm else None,
+        contrast_masked=contrast_masked,
+        **heads,
+    )

@@ -1,0 +1,51 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+from typing import Optional, Tuple
+
+from torch import nn, Tensor
+
+from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
+
+
+class ImageTransformerEncoder(nn.Module):
+    """A vision transformer whose masked patches are replaced by a learned mask token.
+
+    The image encoder of FLAVA (https://arxiv.org/abs/2112.04482) for images of any shape, with attention through
+    ``scaled_dot_product_attention``.
+
+    Args:
+        embeddings (nn.Module): Patches to tokens with [CLS] and positions, such as TorchMultimodal's
+            ``PatchEmbeddings`` built with ``use_image_masking=True``.
+        encoder (nn.Module): Transformer over the tokens, such as TorchMultimodal's ``TransformerEncoder``, without a
+            final norm.
+        norm (nn.Module): The final norm.
+        grid (Tuple[int, int]): Rows and columns of patches.
+
+    Inputs:
+        image (Tensor): Normalised images of shape ``(b, c, h, w)``.
+        masked_patches (Optional[Tensor]): Bool of shape ``(b, rows * columns)``, True where a patch is hidden.
+    """
+
+    def __init__(
+        self,
+        embeddings: nn.Module,
+        encoder: nn.Module,
+        norm: nn.Module,
+        grid: Tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.embeddings = embeddings
+        self.encoder = encoder
+        self.norm = norm
+        self.grid = grid
+
+    def forward(
+        self, image: Tensor, masked_patches: Optional[Tensor] = None
+    ) -> EncoderOutput:
+        tokens = self.embeddings(image, image_patches_mask=masked_patches).embeddings
+        hidden = self.encoder(tokens).last_hidden_state
+        return EncoderOutput(tokens=self.norm(hidden), hidden=hidden)
