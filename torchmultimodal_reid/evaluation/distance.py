@@ -14,6 +14,7 @@ METRICS = ("cosine", "euclidean")
 # Distances of one chunk take about this much, so that memory does not follow the number of queries
 CHUNK_BYTES = 64 * 2**20
 MIN_CHUNK_ROWS = 64
+NORM_ROWS = 4096
 
 
 class DistanceChunk(NamedTuple):
@@ -53,13 +54,13 @@ def distance_chunks(
     num_queries, num_gallery = len(query_features), len(gallery_features)
     rows = chunk_size or default_chunk_size(num_gallery)
     gallery = gallery_features.detach().to(device)
-    gallery_norm = _squared_norms(gallery, "gallery_features", rows)
+    gallery_norm = _squared_norms(gallery, "gallery_features")
     inverse_norm = gallery_norm.clamp_min(1e-24).rsqrt()
     buffer = torch.empty(min(rows, num_queries), num_gallery, device=device)
 
     for start in range(0, num_queries, rows):
         query = query_features[start : start + rows].detach().to(device).float()
-        query_norm = _squared_norms(query, "query_features", rows, start)
+        query_norm = _squared_norms(query, "query_features", start)
         distances = buffer[: len(query)]
         if metric == "cosine":
             # the signs and norms go to the small factors: the gallery is neither copied nor scaled
@@ -85,15 +86,19 @@ def _multiply(query: Tensor, gallery: Tensor, out: Tensor) -> None:
     step = max(1, CHUNK_BYTES // (8 * max(gallery.shape[1], 1)))
     for start in range(0, len(gallery), step):
         part = gallery[start : start + step].float()
-        out[:, start : start + step] = query @ part.T
+        torch.mm(query, part.T, out=out[:, start : start + step])
 
 
-def _squared_norms(features: Tensor, name: str, rows: int, offset: int = 0) -> Tensor:
-    parts = [part.float().square().sum(1) for part in features.split(max(rows, 1024))]
-    norms = torch.cat(parts) if parts else features.new_zeros(0, dtype=torch.float32)
-    finite = norms.isfinite()
-    if not finite.all():
-        row = int((~finite).nonzero()[0]) + offset
+def _squared_norms(features: Tensor, name: str, offset: int = 0) -> Tensor:
+    # in parts, so that lower precisions are never copied whole
+    parts = [
+        torch.linalg.vector_norm(part.float(), dim=1).square()
+        for part in features.split(NORM_ROWS)
+    ]
+    norms = torch.cat(parts) if parts else torch.zeros(0, device=features.device)
+    is_finite = norms.isfinite()
+    if not is_finite.all():
+        row = int((~is_finite).nonzero()[0]) + offset
         raise ValueError(
             f"{name} must be finite, but row {row} holds NaN, an infinity or values too large to square"
         )

@@ -14,6 +14,10 @@ from torchmultimodal_reid.evaluation.matches import Pairs
 
 # From this many hits a query on, sorting its distances once is cheaper than one pass over them for each hit
 SORT_FROM_HITS = 96
+# Where the hardest hit has less than 1 / this of the gallery before it, the rest of the gallery is put aside
+SHRINK_FROM = 4
+# Comparisons that are worth a second thread
+PARALLEL_FROM = 2**22
 # Comparisons held at a time by the PyTorch path
 BLOCK_ELEMENTS = 2**26
 
@@ -87,7 +91,8 @@ def count_nearer_cpu(
     counts = np.empty(len(row), dtype=np.int64)
     if not len(row):
         return counts
-    workers = min(torch.get_num_threads(), len(row))
+    is_small = len(row) * matrix.shape[1] < PARALLEL_FROM
+    workers = 1 if is_small else min(torch.get_num_threads(), len(row))
     # a row's hits stay with one thread, next to each other, while the row is in its cache
     equal_shares = row[np.arange(workers) * len(row) // workers]
     bounds = [*np.searchsorted(row, equal_shares).tolist(), len(row)]
@@ -106,19 +111,30 @@ def count_nearer_cpu(
 def _count_rows(
     matrix: np.ndarray, row: np.ndarray, column: np.ndarray, counts: np.ndarray
 ) -> None:
-    nearer = np.empty(matrix.shape[1], dtype=bool)
-    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    """Fills in the counts of hits that are ordered by row, then by rank."""
+    buffer = np.empty(matrix.shape[1], dtype=bool)
+    starts = np.flatnonzero(np.diff(row, prepend=-1)).tolist()
     for start, stop in zip(starts, [*starts[1:], len(row)]):
-        values = matrix[row[start]]
+        values, hits = matrix[row[start]], column[start:stop]
         if stop - start >= SORT_FROM_HITS:
-            counts[start:stop] = _count_by_sorting(values, column[start:stop])
+            counts[start:stop] = _count_by_sorting(values, hits)
             continue
-        for hit in range(start, stop):
-            at = column[hit]
-            value = values[at]
-            np.less_equal(values[:at], value, out=nearer[:at])
-            np.less(values[at:], value, out=nearer[at:])
-            counts[hit] = np.count_nonzero(nearer)
+        # the hardest hit comes first: only what is nearer than it can be nearer than another
+        counts[stop - 1] = _count_one(values, hits[-1], buffer)
+        if counts[stop - 1] * SHRINK_FROM < len(values):
+            nearer = np.flatnonzero(buffer)
+            values, hits = values[nearer], np.searchsorted(nearer, hits)
+        for number in range(stop - start - 1):
+            counts[start + number] = _count_one(values, hits[number], buffer)
+
+
+def _count_one(values: np.ndarray, position: int, buffer: np.ndarray) -> int:
+    """How many values come before the one at ``position``; ``buffer`` then tells which."""
+    value = values[position]
+    nearer = buffer[: len(values)]
+    np.less_equal(values[:position], value, out=nearer[:position])
+    np.less(values[position:], value, out=nearer[position:])
+    return int(np.count_nonzero(nearer))
 
 
 def _count_by_sorting(values: np.ndarray, column: np.ndarray) -> np.ndarray:

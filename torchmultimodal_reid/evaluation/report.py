@@ -51,7 +51,7 @@ def format_table(rows: Sequence[ResultRow], title: Optional[str] = None) -> str:
         ]
         asked, valid = metrics.num_queries, metrics.num_valid_queries
         queries = str(valid) if valid == asked else f"{valid} of {asked}"
-        lines.append([row.name, *(f"{100 * share:.1f}" for share in shares), queries])
+        lines.append([row.name, *map(_percent, shares), queries])
     table = tabulate(
         lines,
         headers=header,
@@ -71,6 +71,10 @@ def reported_map(row: ResultRow) -> float:
 def _at_rank(metrics: RankingMetrics, rank: int) -> float:
     # a curve that was cut before this rank says nothing about it
     return float(metrics.cmc[rank - 1]) if rank <= len(metrics.cmc) else float("nan")
+
+
+def _percent(share: float) -> str:
+    return "-" if share != share else f"{100 * share:.1f}"
 
 
 def count_rows(query: Features, gallery: Features) -> Dict[str, int]:
