@@ -27,7 +27,7 @@ BUILDERS = {
 def make_model():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     with torch.no_grad():
-        for i, parameter in enumerate(model.parameters()):
+        for parameter in model.parameters():
             parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
     return model
 

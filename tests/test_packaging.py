@@ -1,0 +1,59 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("torchmultimodal_reid", "examples", "tests")
+FILES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
+HEADER = """\
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+"""
+
+
+def names(file: str, pattern: str) -> set:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    found = re.findall(pattern, text, flags=re.MULTILINE)
+    return {name.lower().replace("_", "-") for name in found}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_licence_header(file):
+    assert file.read_text(encoding="utf-8").startswith(HEADER)
+
+
+def test_every_package_has_an_init():
+    folders = {file.parent for file in FILES if file.parts[len(ROOT.parts)] != "tests"}
+    assert [
+        folder for folder in folders if not (folder / "__init__.py").is_file()
+    ] == []
+
+
+def test_test_files_have_unique_names():
+    tests = [file.name for file in FILES if file.name.startswith("test_")]
+    assert sorted(tests) == sorted(set(tests))
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_each_dependency_is_pinned():
+    required = names("setup.py", r'^ {8,12}"([A-Za-z0-9-]+)[>=.\d]*",$')
+    assert {"torch", "tqdm", "tensorboard"} <= required
+    assert required <= names("constraints.txt", r"^([A-Za-z0-9_.-]+)==")
+
+
+def test_constraints_name_no_host_and_no_path():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pin = re.compile(r'[\w.-]+==[\w.]+( ; python_version (>=|<) "3\.\d+")?')
+    assert [
+        line for line in lines if not line.startswith("#") and not pin.fullmatch(line)
+    ] == []
