@@ -11,7 +11,8 @@ import sys
 from typing import List, Optional
 
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.synthetic.generate import generate, Request
+from torchmultimodal_reid.data.synthetic.generate import generate
+from torchmultimodal_reid.data.synthetic.request import Request
 
 
 def build_parser() -> argparse.ArgumentParser:

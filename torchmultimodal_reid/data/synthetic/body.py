@@ -27,6 +27,7 @@ _CLOTH = {
     "dress": 0.004,
 }
 LEFT, RIGHT = 1, -1
+_FLAT = (1.0, 0.45, 0.66)  # a trunk is wider than deep
 
 
 def girth(identity: Identity) -> float:
@@ -79,93 +80,73 @@ def waist_radius(identity: Identity, j: Joints) -> float:
 
 
 def add_torso(body: PartList, identity: Identity, j: Joints) -> None:
+    """Adds what is between the hips and the head."""
+    _add_hips(body, identity, j)
+    _add_chest(body, identity, j)
+    _add_shoulders(body, identity, j)
+    _add_collar(body, identity, j)
+
+
+def _add_hips(body: PartList, identity: Identity, j: Joints) -> None:
     a, t, size = identity.attributes, identity.traits, j.size
-    female, wide = a["gender"] == "female", girth(identity)
-    skin_gap = cloth(identity)
     hips, waist = hips_radius(identity, j), waist_radius(identity, j)
-    chest = (0.090 if female else 0.102) * size * wide**0.6 + skin_gap
-    flat = (1.0, 0.45, 0.66)
     lower = UPPER if a["lower_type"] == "dress" else LOWER
+    low, high = (0, j.hip - 0.02 * size, 0), (0, j.waist, 0)
+    body.add(low, high, (hips, waist), lower, scales=_FLAT, region=TORSO)
     # the upper clothes end between the waist and the hips
-    body.add(
-        (0, j.hip - 0.02 * size, 0),
-        (0, j.waist, 0),
-        (hips, waist),
-        lower,
-        scales=flat,
-        region=TORSO,
-    )
     drop = {"jacket": 0.5, "hoodie": 0.7, "sweater": 0.7, "coat": 1.0}.get(
-        a["upper_type"], 0.95 - 0.8 * t["upper_hem"]
+        a["upper_type"], max(0.0, 0.95 - 0.8 * t["upper_hem"])
     )
     if a["lower_type"] == "skirt":
         drop = 0.0  # tucked in
-    hem = j.waist - max(0.0, drop) * (j.waist - j.hip)
-    share = (hem - j.hip) / (j.waist - j.hip)
-    hem_width = hips + (waist - hips) * share + 0.006 + 0.3 * skin_gap
-    body.add(
-        (0, hem, 0),
-        (0, j.waist, 0),
-        (hem_width, waist + 0.006),
-        UPPER,
-        scales=(1, 0.25, 0.68),
-        region=TORSO,
-    )
+    width = waist + (hips - waist) * drop + 0.006 + 0.3 * cloth(identity)
+    hem = (0, j.waist - drop * (j.waist - j.hip), 0)
+    scales = (1, 0.25, 0.68)
+    body.add(hem, high, (width, waist + 0.006), UPPER, scales=scales, region=TORSO)
+
+
+def _add_chest(body: PartList, identity: Identity, j: Joints) -> None:
+    t, size = identity.traits, j.size
+    female, wide = identity.attributes["gender"] == "female", girth(identity)
+    waist = waist_radius(identity, j) + 0.006
+    chest = (0.090 if female else 0.102) * size * wide**0.6 + cloth(identity)
     belly = 0.012 * size * max(0.0, wide - 0.9) * (1 + t["belly"])
-    body.add(
-        (0, j.waist, belly),
-        (0, j.chest, belly * 0.5),
-        (waist + 0.006, chest),
-        UPPER,
-        scales=flat,
-        region=TORSO,
-    )
-    top = (0, j.shoulder - 0.028 * size, -0.005)
-    body.add(
-        (0, j.chest, 0),
-        top,
-        (chest, chest * 0.82),
-        UPPER,
-        scales=(1.0, 0.5, 0.62),
-        region=TORSO,
-    )
+    low, middle = (0, j.waist, belly), (0, j.chest, belly * 0.5)
+    body.add(low, middle, (waist, chest), UPPER, scales=_FLAT, region=TORSO)
+    top, scales = (0, j.shoulder - 0.028 * size, -0.005), (1.0, 0.5, 0.62)
+    radii = (chest, chest * 0.82)
+    body.add((0, j.chest, 0), top, radii, UPPER, scales=scales, region=TORSO)
     if wide > 1.1:
-        body.add(
-            (0, j.waist, 0.05 * size * wide),
-            (0, j.waist + 0.03, 0.05 * size),
-            (0.075 * size,) * 2,
-            UPPER,
-            region=TORSO,
-        )
+        at = (0.0, j.waist + 0.012 * size, 0.052 * size)
+        radii = (0.078 * size, 0.078 * size)
+        body.add(at, at, radii, UPPER, scales=(1.1, 1.1, 0.9), region=TORSO)
     if female:
+        radius = 0.036 * size * wide**0.5
         for side in (LEFT, RIGHT):
             at = (side * 0.042 * size, j.chest + 0.008 * size, 0.045 * size)
-            body.add(at, at, (0.036 * size * wide**0.5,) * 2, UPPER, region=TORSO)
-    bone = 0.032 * size + 0.8 * skin_gap
+            body.add(at, at, (radius, radius), UPPER, region=TORSO)
+
+
+def _add_shoulders(body: PartList, identity: Identity, j: Joints) -> None:
+    bone = 0.032 * j.size + 0.8 * cloth(identity)
+    middle = (0, j.shoulder - 0.002 * j.size, 0)
     for side in (LEFT, RIGHT):
-        joint = (side * (j.shoulder_half - 0.012), j.shoulder - 0.036 * size, 0)
-        body.add(
-            (0, j.shoulder - 0.002 * size, 0),
-            joint,
-            (bone, bone * 0.85),
-            UPPER,
-            region=TORSO,
+        end = (side * (j.shoulder_half - 0.012), j.shoulder - 0.036 * j.size, 0)
+        body.add(middle, end, (bone, bone * 0.85), UPPER, region=TORSO)
+
+
+def _add_collar(body: PartList, identity: Identity, j: Joints) -> None:
+    kind, t, size = identity.attributes["upper_type"], identity.traits, j.size
+    chin = (0, j.head - 0.03, 0.012)
+    body.add((0, j.shoulder - 0.01, 0), chin, (0.034 * size, 0.031 * size), SKIN)
+    if kind in ("jacket", "coat", "shirt") or t["collar"] > 0.75:
+        low, high = (0, j.shoulder, 0), (
+            0,
+            j.shoulder + (0.012 + 0.02 * t["collar"]) * size,
+            0,
         )
-    body.add(
-        (0, j.shoulder - 0.01, 0),
-        (0, j.head - 0.03, 0.012),
-        (0.034 * size, 0.031 * size),
-        SKIN,
-    )
-    if a["upper_type"] in ("jacket", "coat", "shirt") or t["collar"] > 0.75:
-        high = j.shoulder + (0.012 + 0.02 * t["collar"]) * size
-        body.add(
-            (0, j.shoulder, 0),
-            (0, high, 0.0),
-            (0.048 * size, 0.041 * size),
-            UPPER,
-            scales=(1, 0.3, 1),
-        )
-    if a["upper_type"] == "hoodie":
+        body.add(low, high, (0.048 * size, 0.041 * size), UPPER, scales=(1, 0.3, 1))
+    if kind == "hoodie":
         at = (0, j.shoulder + 0.01 * size, -0.055 * size)
-        body.add(at, at, (0.062 * size,) * 2, UPPER, scales=(1.1, 0.75, 0.7))
+        radius = 0.062 * size
+        body.add(at, at, (radius, radius), UPPER, scales=(1.1, 0.75, 0.7))

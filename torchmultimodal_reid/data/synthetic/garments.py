@@ -34,6 +34,7 @@ from torchmultimodal_reid.data.synthetic.parts import (
 
 
 def add_head(body: PartList, identity: Identity, j: Joints) -> None:
+    """Adds the head, the hair and the hat."""
     a, t, r, size = identity.attributes, identity.traits, j.head_radius, j.size
     at = np.array([0.0, j.head, 0.012 * size])
     narrow = 0.76 * t["head_width"]
@@ -165,6 +166,7 @@ def add_bag(
     pose: Pose,
     hands: Dict[int, np.ndarray],
 ) -> None:
+    """Adds the bag; straps over the trunk are painted."""
     bag, t, size = identity.attributes["bag"], identity.traits, j.size
     big = 0.85 + 0.35 * t["bag_size"]
     if bag == "backpack":

@@ -10,89 +10,32 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from PIL import Image
-from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.synthetic.captions import write_captions
 from torchmultimodal_reid.data.synthetic.randomness import draws, WORDS
 from torchmultimodal_reid.data.synthetic.render import render, world_of
+from torchmultimodal_reid.data.synthetic.request import (
+    check,
+    describe,
+    GALLERY,
+    is_there,
+    QUERY,
+    Request,
+    SPLITS,
+    TRAIN,
+)
 from tqdm import tqdm
-
-# raise it whenever the same request gives other bytes
-RENDERER_VERSION = 2
-TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
-_SPLITS = {TRAIN: "train", QUERY: "test", GALLERY: "test"}
-
-
-class Request(NamedTuple):
-    """What to render. Everything in it, and nothing else, decides about the bytes.
-
-    Args:
-        identities (int): Number of persons with an identity, training and test together.
-        cameras (int): Number of cameras; every person is seen by all.
-        images_per_camera (int): Pictures of a person by a camera.
-        test_identities (int): How many of the persons are for testing.
-        domain (int): Decides about cameras, places and how frequent clothes and colors are.
-        seed (int): Decides about the persons and the shots.
-        image_size (Tuple[int, int]): Height and width.
-        captions_per_image (int): Captions of each picture.
-        distractors (int): Persons that are only in the gallery, under identity 0000.
-    """
-
-    identities: int
-    cameras: int = 6
-    images_per_camera: int = 4
-    test_identities: int = 0
-    domain: int = 0
-    seed: int = 0
-    image_size: Tuple[int, int] = (128, 64)
-    captions_per_image: int = 2
-    distractors: int = 0
 
 
 class _Task(NamedTuple):
     request: Request
     folder: str
     number: int
-
-
-def check(request: Request) -> None:
-    """Raises a ``DataError`` for a request that cannot be a re-identification data set."""
-    r = request
-    for name, least in (
-        ("identities", 1),
-        ("cameras", 2),
-        ("images_per_camera", 1),
-        ("test_identities", 0),
-        ("domain", 0),
-        ("seed", 0),
-        ("captions_per_image", 1),
-        ("distractors", 0),
-    ):
-        if getattr(r, name) < least:
-            raise DataError(f"{name} must be at least {least}, got {getattr(r, name)}")
-    if r.cameras > 99 or r.identities + r.distractors > 9999:
-        raise DataError(
-            f"File names hold at most 99 cameras and 9999 persons, got {r.cameras} cameras and "
-            f"{r.identities + r.distractors} persons"
-        )
-    if r.test_identities > r.identities:
-        raise DataError(
-            f"test_identities must be at most identities = {r.identities}, got {r.test_identities}"
-        )
-    if r.test_identities and r.images_per_camera < 2:
-        raise DataError(
-            "images_per_camera must be at least 2 where there are test identities, because one picture of each "
-            f"camera is a query and the others are the gallery, got {r.images_per_camera}"
-        )
-    height, width = r.image_size
-    if min(height, width) < 16 or max(height, width) > 1024:
-        raise DataError(
-            f"image_size must be two numbers from 16 to 1024, got {height} {width}"
-        )
 
 
 def generate(
@@ -141,54 +84,10 @@ def _cores() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-def is_there(request: Request, target: Path) -> bool:
-    """Whether ``target`` holds the result of the request; an error if it holds anything else."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return False
-    if not target.is_dir():
-        raise DataError(
-            f"{target} is a file; --out must be a folder that is new or empty"
-        )
-    try:
-        found = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise DataError(
-            f"{target} is not empty and holds no synthetic data set; choose another folder or empty it first"
-        ) from None
-    wanted = _identity_of(request)
-    had = {name: found.get(name) for name in wanted} if isinstance(found, dict) else {}
-    different = [name for name in wanted if had.get(name) != wanted[name]]
-    if different:
-        name = different[0]
-        raise DataError(
-            f"{target} holds another data set: its {name} is {had.get(name)!r}, {wanted[name]!r} was asked for; "
-            "choose another folder or remove this one first"
-        )
-    return True
-
-
-def _identity_of(request: Request) -> Dict[str, Any]:
-    # through JSON, so that tuples compare as lists
-    arguments = json.loads(json.dumps(request._asdict()))
-    return {
-        "renderer": "torchmultimodal_reid.data.synthetic",
-        "version": RENDERER_VERSION,
-        **arguments,
-    }
-
-
-def describe(request: Request, records: List[Dict[str, Any]]) -> Dict[str, Any]:
-    """What ``dataset.json`` holds: the request, the renderer's version and the counts."""
-    folders = [record["file_path"].split("/")[0] for record in records]
-    counts = {folder: folders.count(folder) for folder in _SPLITS}
-    counts["captions"] = sum(len(record["captions"]) for record in records)
-    return {**_identity_of(request), "counts": counts}
-
-
 def _render_all(
     request: Request, folder: Path, workers: int, progress: bool
 ) -> List[Dict[str, Any]]:
-    for name in _SPLITS:
+    for name in SPLITS:
         (folder / name).mkdir()
     persons = request.identities + request.distractors
     tasks = [_Task(request, str(folder), number) for number in range(1, persons + 1)]
@@ -207,8 +106,13 @@ def _map(tasks: List[_Task], workers: int) -> Iterator[List[Dict[str, Any]]]:
         return
     # the children get the scenes from this process where they are forked
     world_of(tasks[0].request.domain, tasks[0].request.cameras)
-    with multiprocessing.Pool(workers) as pool:
+    with multiprocessing.Pool(workers, initializer=_leave_interrupts) as pool:
         yield from pool.imap_unordered(_render_person, tasks)
+
+
+def _leave_interrupts() -> None:
+    # Ctrl-C is for the parent, which cleans up
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _render_person(task: _Task) -> List[Dict[str, Any]]:
@@ -233,7 +137,7 @@ def _render_person(task: _Task) -> List[Dict[str, Any]]:
                 {
                     "file_path": f"{folder}/{name}",
                     "id": identity,
-                    "split": _SPLITS[folder],
+                    "split": SPLITS[folder],
                     "captions": [caption.text for caption in captions],
                     "attributes": dict(person.attributes),
                     "told": [caption.told for caption in captions],

@@ -146,13 +146,13 @@ def _own_shade(
     rng: np.random.Generator, srgb: Sequence[float], spread: float, saturation: float
 ) -> np.ndarray:
     hue, sat, value = colorsys.rgb_to_hsv(*srgb)
-    hue = (hue + rng.normal(0, 0.018) * spread) % 1.0
-    sat = float(
-        np.clip(sat * saturation * (1 + rng.uniform(-0.22, 0.12) * spread), 0, 1)
-    )
-    value = float(np.clip(value * (1 + rng.uniform(-0.26, 0.16) * spread), 0.02, 0.97))
-    tint = rng.normal(0, 0.012, size=3) * spread
-    return np.clip(np.asarray(colorsys.hsv_to_rgb(hue, sat, value)) + tint, 0.015, 0.98)
+    # narrow enough that red, orange and yellow stay apart, and white, gray and black
+    hue = (hue + float(np.clip(rng.normal(0, 0.015), -0.028, 0.028)) * spread) % 1.0
+    sat *= saturation * (1 + rng.uniform(-0.22, 0.12) * spread)
+    value *= 1 + rng.uniform(-0.22, 0.16) * spread
+    shade = colorsys.hsv_to_rgb(hue, min(sat, 1.0), min(value, 0.97))
+    tint = np.clip(rng.normal(0, 0.01, size=3), -0.02, 0.02) * spread
+    return np.clip(np.asarray(shade) + tint, 0.015, 0.98)
 
 
 def _sample_dyes(

@@ -27,6 +27,7 @@ from torchmultimodal_reid.data.synthetic.parts import (
 
 
 def add_legs(body: PartList, identity: Identity, j: Joints, pose: Pose) -> None:
+    """Adds both legs from the hips to the soles."""
     a, t, size = identity.attributes, identity.traits, j.size
     slack = {"jeans": 0.006, "trousers": 0.012, "shorts": 0.022}.get(
         a["lower_type"], 0.0
@@ -106,6 +107,7 @@ def _add_foot(
 def add_arms(
     body: PartList, identity: Identity, j: Joints, pose: Pose
 ) -> Dict[int, np.ndarray]:
+    """Adds both arms; returns the tip of each hand."""
     a, t, size = identity.attributes, identity.traits, j.size
     broad, thick = girth(identity) ** 0.5 * t["limbs"], cloth(identity)
     upper_length, fore_length = 0.172 * size * t["arms"], 0.150 * size * t["arms"]

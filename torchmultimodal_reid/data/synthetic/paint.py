@@ -68,11 +68,8 @@ def paint(
     light: Light,
 ) -> Paint:
     """Says which surface every pixel shows and how bright it is."""
-    near = np.array([p.surface for p in parts], dtype=np.int8)
-    far = np.array([p.far_surface for p in parts], dtype=np.int8)
-    split = np.array([p.split for p in parts], dtype=np.float32)
+    surface = np.array([p.surface for p in parts], dtype=np.int8)[hits.part]
     region = np.array([p.region for p in parts], dtype=np.int8)[hits.part]
-    surface = np.where(hits.way < split[hits.part], near[hits.part], far[hits.part])
     turn = screen.rotation.T.astype(np.float32)
     origin = np.append(
         screen.origin[:2] * screen.depth / screen.origin[2],

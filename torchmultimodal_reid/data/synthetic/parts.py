@@ -51,9 +51,7 @@ class Part(NamedTuple):
         start_radius (float): Radius at the beginning, in metres.
         end_radius (float): Radius at the end.
         axes (numpy.ndarray): Maps the unit sphere to the ellipsoid of radius 1, shape ``(3, 3)``.
-        surface (int): Surface from the beginning up to ``split``.
-        far_surface (int): Surface from ``split`` to the end.
-        split (float): Share of the way where the surface changes.
+        surface (int): What it is made of.
         region (int): How it is painted.
     """
 
@@ -63,8 +61,6 @@ class Part(NamedTuple):
     end_radius: float
     axes: np.ndarray
     surface: int
-    far_surface: int
-    split: float
     region: int
 
 
@@ -102,6 +98,8 @@ class Joints(NamedTuple):
 
 
 class PartList:
+    """Collects the parts of a figure."""
+
     def __init__(self) -> None:
         self.parts: List[Part] = []
 
@@ -114,12 +112,10 @@ class PartList:
         *,
         scales: Vector = ROUND,
         turn: Optional[np.ndarray] = None,
-        far_surface: Optional[int] = None,
-        split: float = 2.0,
         region: int = LIMB,
     ) -> None:
+        """Adds the sweep of the ellipsoid with half axes ``scales``, turned by ``turn``, from start to end."""
         axes = np.diag(scales) if turn is None else turn @ np.diag(scales)
-        far = surface if far_surface is None else far_surface
         self.parts.append(
             Part(
                 np.asarray(start, dtype=np.float64),
@@ -128,8 +124,6 @@ class PartList:
                 radii[1],
                 axes,
                 surface,
-                far,
-                split,
                 region,
             )
         )

@@ -11,13 +11,14 @@ import math
 from typing import Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
-from torchmultimodal_reid.data.synthetic.camera import Camera, camera_of, develop
+from torchmultimodal_reid.data.synthetic.camera import Camera, camera_of
+from torchmultimodal_reid.data.synthetic.develop import develop
 from torchmultimodal_reid.data.synthetic.figure import build_figure
 from torchmultimodal_reid.data.synthetic.identity import Identity, sample_identity
 from torchmultimodal_reid.data.synthetic.occluders import draw_occluder
 from torchmultimodal_reid.data.synthetic.paint import Light, Paint, paint
 from torchmultimodal_reid.data.synthetic.palette import Palette, palette_of
-from torchmultimodal_reid.data.synthetic.parts import SURFACES, turn_y
+from torchmultimodal_reid.data.synthetic.parts import Joints, SURFACES, turn_y
 from torchmultimodal_reid.data.synthetic.randomness import draws, PIXELS, SHOT
 from torchmultimodal_reid.data.synthetic.raycast import cast, Hits, project, Screen
 from torchmultimodal_reid.data.synthetic.scene import Scene, scene_of
@@ -129,13 +130,7 @@ def render_shot(
         Picture: The picture.
     """
     parts, joints = build_figure(person, shot.pose)
-    tilt = math.atan2(camera.height - 0.5 * joints.size, shot.distance)
-    view = camera_rotation(tilt)
-    origin = view @ np.array([0.0, -camera.height, -shot.distance])
-    depth = math.hypot(shot.distance, camera.height - 0.5 * joints.size)
-    screen = Screen(
-        np.empty(0), np.empty(0), view @ turn_y(shot.pose.yaw), origin, depth
-    )
+    tilt, view, screen = _look_at(joints, shot, camera)
     sweeps = project(parts, screen)
     xs, ys = _frame(sweeps.box, shot, image_size)
     screen = screen._replace(xs=xs, ys=ys)
@@ -143,10 +138,7 @@ def render_shot(
     hits = cast(sweeps, screen)
     painted = paint(hits, parts, joints, person, shot.pose, screen, light)
 
-    x_pixel, y_pixel = _centers(xs), _centers(ys)
-    image = scene.crop(shot.azimuth + x_pixel / depth, -tilt - y_pixel / depth)
-    image *= (light.key * 0.6 + light.ambient).astype(np.float32)
-    _cast_shadow(image, x_pixel, y_pixel, origin, depth, tilt)
+    image = _draw_scene(scene, shot, screen, light, tilt)
     hidden = np.zeros(len(xs) * len(ys), dtype=bool)
     layers = [(hits, painted)]
     if shot.beside is not None and bystander is not None:
@@ -166,6 +158,31 @@ def render_shot(
     counts = np.bincount(surface, minlength=len(SURFACES)) / max(1, len(hits.pixel))
     pixels = develop(image, camera, shot.weather, shot.hour, rng)
     return Picture(pixels, shot, dict(zip(SURFACES, counts.tolist())))
+
+
+def _look_at(
+    joints: Joints, shot: Shot, camera: Camera
+) -> Tuple[float, np.ndarray, Screen]:
+    """How far the camera looks down, its rotation, and a screen whose rays are still to be set."""
+    middle = 0.5 * joints.size
+    tilt = math.atan2(camera.height - middle, shot.distance)
+    view = camera_rotation(tilt)
+    origin = view @ np.array([0.0, -camera.height, -shot.distance])
+    depth = math.hypot(shot.distance, camera.height - middle)
+    none = np.empty(0, dtype=np.float32)
+    return tilt, view, Screen(none, none, view @ turn_y(shot.pose.yaw), origin, depth)
+
+
+def _draw_scene(
+    scene: Scene, shot: Shot, screen: Screen, light: Light, tilt: float
+) -> np.ndarray:
+    xs, ys = (
+        rays.reshape(-1, _SAMPLES).mean(axis=1) for rays in (screen.xs, screen.ys)
+    )
+    image = scene.crop(shot.azimuth + xs / screen.depth, -tilt - ys / screen.depth)
+    image *= (light.key * 0.6 + light.ambient).astype(np.float32)
+    _cast_shadow(image, xs, ys, screen.origin, screen.depth, tilt)
+    return image
 
 
 def _draw_beside(
@@ -199,10 +216,6 @@ def _lay_over(image: np.ndarray, hits: Hits, painted: Paint) -> None:
     total *= np.float32(1 / _SAMPLES**2)
     image *= 1 - total[..., 3:]
     image += total[..., :3]
-
-
-def _centers(rays: np.ndarray) -> np.ndarray:
-    return rays.reshape(-1, _SAMPLES).mean(axis=1)
 
 
 def _frame(
