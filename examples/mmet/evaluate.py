@@ -96,7 +96,7 @@ def main(argv: Optional[list] = None) -> None:
         counts=count_rows(features.query["image"], features.gallery),
         extra={"checkpoint": config.checkpoint, "root": config.data.root},
     )
-    write_report(report, output / "results.json")
+    write_report(output / "results.json", report)
     print(format_table(rows, title=f"{config.data.name}: {len(split.gallery)} gallery images"))
     print(f"written: {output / 'results.json'}")
     if config.figures:
