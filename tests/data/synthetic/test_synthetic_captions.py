@@ -125,6 +125,16 @@ def test_what_the_picture_hides_is_not_told(hidden, attributes):
             assert not set(attributes) & set(caption.told), caption
 
 
+def test_clothes_that_are_seen_are_never_left_out_altogether():
+    for lower in ("trousers", "skirt"):
+        for person in people(upper_type="shirt", lower_type=lower):
+            for caption in captions_of(person, picture_of()):
+                assert {"upper_color", "lower_color"} & set(caption.told), caption
+    for person in people(upper_type="dress", lower_type="dress"):
+        for caption in captions_of(person, picture_of()):
+            assert "upper_color" in caption.told, caption
+
+
 def test_a_hidden_top_leaves_a_caption():
     nothing = {name: 0.0 for name in SURFACES}
     for person in people(20):

@@ -63,10 +63,10 @@ def write_captions(
 def _clothes(teller: Teller, shoes: float) -> str:
     """Upper and lower clothes and, in some captions, shoes; seldom one of the two is left out."""
     skip = teller.rng.random()
-    top = teller.maybe(
-        phrases.upper, 0.0 if skip < 0.06 and "lower_color" in teller.facts else 1.0
-    )
-    bottom = teller.maybe(phrases.lower, 0.0 if skip > 0.88 and top else 1.0)
+    both = "upper_color" in teller.facts and "lower_color" in teller.facts
+    both &= teller.facts.get("lower_type") != "dress"
+    top = teller.maybe(phrases.upper, 0.0 if both and skip < 0.06 else 1.0)
+    bottom = teller.maybe(phrases.lower, 0.0 if both and skip > 0.88 else 1.0)
     items = [top, bottom, teller.maybe(phrases.shoes, shoes)]
     return join(items) or teller.pick("casual clothes", "everyday clothes")
 

@@ -86,7 +86,7 @@ def _add_hat(
     hat = identity.attributes["hat"]
     if hat == "none":
         return
-    crown = at + [0, 0.46 * r, -0.1 * r]
+    crown = at + [0, 0.46 * r, -0.15 * r]
     if hat == "beanie":
         body.add(
             crown,
@@ -101,9 +101,9 @@ def _add_hat(
             crown + [0, 0.12 * r, 0],
             (r * 0.98, r * 0.9),
             HAT,
-            scales=(narrow * 1.22, 0.7, 1.0),
+            scales=(narrow * 1.24, 0.74, 1.1),
         )
-        brim = crown + [0, -0.02 * r, 0.75 * r]
+        brim = crown + [0, -0.02 * r, 0.8 * r]
         body.add(
             brim,
             brim + [0, -0.12 * r, 0.6 * r],
