@@ -7,7 +7,6 @@
 from typing import Optional, Tuple
 
 from torch import nn, Tensor
-
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 
 

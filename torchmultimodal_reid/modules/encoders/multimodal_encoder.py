@@ -8,7 +8,6 @@ from typing import Optional
 
 import torch
 from torch import nn, Tensor
-
 from torchmultimodal_reid.modules.layers.attend_mask import attend_mask
 
 
@@ -38,7 +37,8 @@ class MultimodalTransformerEncoder(nn.Module):
         self.norm = norm
 
     def forward(self, tokens: Tensor, padding: Optional[Tensor] = None) -> Tensor:
-        cls_token = self.cls_token.expand(tokens.shape[0], -1, -1).type_as(tokens)
+        # in its own precision, so that the stream is float32 also where autocast made the tokens bfloat16
+        cls_token = self.cls_token.expand(tokens.shape[0], -1, -1)
         if padding is not None:
             padding = nn.functional.pad(padding, (1, 0), value=False)
         hidden = self.encoder(

@@ -7,7 +7,6 @@
 from typing import Optional
 
 from torch import nn, Tensor
-
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.layers.attend_mask import attend_mask
 
