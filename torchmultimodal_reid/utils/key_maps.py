@@ -40,17 +40,15 @@ def flava_to_mmet(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
     Returns:
         Dict[str, Tensor]: The same weights under MMET's names.
     """
-    mapped = {}
+    state, mapped = dict(state), {}
+    for name in [name for name in state if _QUERY.search(name)]:
+        parts = [
+            name.replace(".query.", f".{part}.") for part in ("query", "key", "value")
+        ]
+        if all(part in state for part in parts):  # else loading reports those there are
+            tensor = torch.cat([state.pop(part) for part in parts])
+            state[_QUERY.sub(r".attention.input_proj.\1", name)] = tensor
     for name, tensor in state.items():
-        if re.search(r"\.attention\.(key|value)\.(weight|bias)$", name):
-            continue
-        if _QUERY.search(name):
-            parts = [
-                name.replace(".query.", f".{part}.")
-                for part in ("query", "key", "value")
-            ]
-            tensor = torch.cat([state[part] for part in parts])
-            name = _QUERY.sub(r".attention.input_proj.\1", name)
         for pattern, replacement in _FLAVA_NAMES:
             name = re.sub(pattern, replacement, name)
         mapped[name] = tensor
