@@ -6,7 +6,7 @@
 
 """Builders of what MMET's pretraining needs (https://arxiv.org/abs/2304.09498)."""
 
-from typing import Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from torch import nn, Tensor
 
@@ -74,6 +74,8 @@ def mmet_for_pretraining(
     contrast_masked: bool = False,
     codebook: Optional[nn.Module] = None,
     codebook_size: int = 8192,
+    codebook_method: str = "forward",
+    codebook_scale: float = 1.0,
 ) -> MMETForPretraining:
     """``model`` with the heads of its pretraining.
 
@@ -89,18 +91,27 @@ def mmet_for_pretraining(
         codebook (Optional[nn.Module]): Images to ``(b, rows, columns)`` code indices, to be predicted in place of
             normalised pixels. Default: None.
         codebook_size (int): Entries of ``codebook``. Default: 8192.
+        codebook_method (str): Name of the method that gives them, "encode" for TorchMultimodal's ``VQVAE``.
+            Default: "forward".
+        codebook_scale (float): Images are resized by this factor for the codebook; the dVAE's codes of 8 pixels need
+            0.5 for patches of 16. Default: 1.0.
     """
-    image_dim, mm_dim = model.image_to_mm.in_features, model.image_to_mm.out_features
-    text_dim = model.text_to_mm.in_features
-    if codebook is None:
-        targets, patch_dim = PixelTargets(patch_size), 3 * patch_size**2
-    else:
-        targets, patch_dim = CodebookTargets(codebook), codebook_size
+    image_to_mm: Any = model.image_to_mm
+    text_to_mm: Any = model.text_to_mm
+    image_dim, mm_dim = image_to_mm.in_features, image_to_mm.out_features
+    text_dim = text_to_mm.in_features
+    targets: nn.Module = PixelTargets(patch_size)
+    patch_dim = 3 * patch_size**2
+    if codebook is not None:
+        targets = CodebookTargets(
+            codebook, patch_size, method=codebook_method, scale=codebook_scale
+        )
+        patch_dim = codebook_size
 
     def head(used: bool, d_model: int, out_dim: int) -> Optional[PredictionHead]:
         return PredictionHead(d_model, out_dim) if used else None
 
-    heads = {
+    heads: Dict[str, Any] = {
         "mim_head": head(mim, image_dim, patch_dim),
         "mlm_head": head(mlm, text_dim, vocab_size),
         "mmm_image_head": head(mmm, mm_dim, patch_dim),
