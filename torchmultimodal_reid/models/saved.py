@@ -7,11 +7,11 @@
 """Models that travel with what is needed to use them: builder, arguments, tokeniser, transforms."""
 
 import tempfile
+from inspect import signature
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
 from torch import nn
-
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.architectures.mmet_reid import MMETForReID
 from torchmultimodal_reid.models.flava import mmet_flava_base
@@ -39,10 +39,12 @@ class ModelDescription(NamedTuple):
 
     builder: str  # a name in MMET_BUILDERS
     arguments: Dict[str, Any]  # of the builder
-    mean: Tuple[float, float, float]  # per channel, of pixels in 0..1
-    std: Tuple[float, float, float]
+    mean: Tuple[float, ...]  # per channel, of pixels in 0..1
+    std: Tuple[float, ...]
     tokenizer: str  # the tokeniser's fingerprint
-    num_identities: Optional[int] = None  # of the re-identification head; None without one
+    num_identities: Optional[int] = (
+        None  # of the re-identification head; None without one
+    )
 
     @property
     def image_size(self) -> Tuple[int, int]:
@@ -74,7 +76,14 @@ def build_mmet(
         raise ValueError(
             f"unknown model {description.builder!r}, expected one of {', '.join(MMET_BUILDERS)}"
         )
-    return MMET_BUILDERS[description.builder](masking=masking, **description.arguments)
+    builder = MMET_BUILDERS[description.builder]
+    known = set(signature(builder).parameters) - {"masking"}
+    unknown = sorted(set(description.arguments) - known)
+    if unknown:
+        raise ValueError(
+            f"{description.builder} takes no {unknown[0]!r}, expected some of {', '.join(sorted(known))}"
+        )
+    return builder(masking=masking, **description.arguments)
 
 
 def load(path: Union[str, Path]) -> LoadedModel:
@@ -127,7 +136,9 @@ def load_mmet(path: Union[str, Path], **changed: Any) -> LoadedModel:
         model,
         state,
         ignored=heads,
-        key_map=lambda given: {name[len("mmet.") :]: value for name, value in given.items()},
+        key_map=lambda given: {
+            name[len("mmet.") :]: value for name, value in given.items()
+        },
         source=str(path),
     )
     return LoadedModel(model, read_tokenizer(checkpoint, description), description)
@@ -136,7 +147,10 @@ def load_mmet(path: Union[str, Path], **changed: Any) -> LoadedModel:
 def read_description(checkpoint: Checkpoint) -> ModelDescription:
     """What ``checkpoint`` says of its model."""
     try:
-        return ModelDescription(**checkpoint.metadata["model"])
+        description = ModelDescription(**checkpoint.metadata["model"])
+        return description._replace(
+            mean=tuple(description.mean), std=tuple(description.std)
+        )
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"{checkpoint.path} does not describe an MMET: {error}; expected a checkpoint of the MMET recipes"
@@ -159,13 +173,13 @@ def check_tokenizer(
     vocab_size = description.arguments["vocab_size"]
     if tokenizer.vocab_size != vocab_size:
         raise CheckpointError(
-            f"the tokeniser has {tokenizer.vocab_size} tokens, but the model of {source} was trained with {vocab_size}; "
-            f"use the {TOKENIZER_FILE} that lies in the checkpoint"
+            f"the tokeniser has {tokenizer.vocab_size} tokens, but the model of {source} was trained with "
+            f"{vocab_size}; use the {TOKENIZER_FILE} that lies in the checkpoint"
         )
     if tokenizer.fingerprint() != description.tokenizer:
         raise CheckpointError(
-            f"the tokeniser has the {vocab_size} tokens that the model of {source} expects, but other ones or in another "
-            f"order; use the {TOKENIZER_FILE} that lies in the checkpoint"
+            f"the tokeniser has the {vocab_size} tokens that the model of {source} expects, but other ones or "
+            f"in another order; use the {TOKENIZER_FILE} that lies in the checkpoint"
         )
 
 
