@@ -7,7 +7,6 @@
 import pytest
 import torch
 from torchmultimodal.models.flava.model import flava_model
-
 from torchmultimodal_reid.models.flava import load_flava
 from torchmultimodal_reid.models.mmet import mmet
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
@@ -33,7 +32,11 @@ def flava():
         text_and_image_proj_size=WIDTH,
     )
     with torch.no_grad():
-        for parameter in model.parameters():  # biases and tokens that are zero at first would prove nothing
+        for (
+            parameter
+        ) in (
+            model.parameters()
+        ):  # biases and tokens that are zero at first would prove nothing
             parameter.add_(torch.randn_like(parameter) * 0.1)
     return model.eval()
 
@@ -76,7 +79,9 @@ def test_hidden_states_are_flavas(flava, batch):
             image, text, masked_patches, masked_text, skip_unmasked_mm_encoder=False
         )
         seen = model(image, text)
-        masked = model(image, text, mask=MultimodalMask(masked_patches, None, masked_text))
+        masked = model(
+            image, text, mask=MultimodalMask(masked_patches, None, masked_text)
+        )
 
     for ours, theirs in (
         (seen.image.tokens, expected.image.last_hidden_state),

@@ -6,10 +6,9 @@
 
 """MMET from FLAVA's published weights (https://arxiv.org/abs/2112.04482)."""
 
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
 from torch import hub, nn
-
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.models.mmet import mmet
 from torchmultimodal_reid.utils.key_maps import (
@@ -82,7 +81,8 @@ def load_flava(model: MMET, state: dict) -> LoadReport:
         "text_encoder.embeddings.position_embeddings.weight",
     )
     if image in state:
-        state[image] = resize_positions(state[image], model.image_encoder.grid)
+        grid: Any = model.image_encoder.grid
+        state[image] = resize_positions(state[image], grid)
     if text in state:
         state[text] = state[text][: model.text_encoder.max_length]
     return load_state_dict(
