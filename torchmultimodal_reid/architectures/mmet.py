@@ -8,7 +8,6 @@ from typing import NamedTuple, Optional
 
 import torch
 from torch import nn, Tensor
-
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 
@@ -78,9 +77,7 @@ class MMET(nn.Module):
         mask: Optional[MultimodalMask] = None,
     ) -> MMETOutput:
         check_modalities(image, text)
-        encoded_image = (
-            None if image is None else self.encode_image(image, mask=mask)
-        )
+        encoded_image = None if image is None else self.encode_image(image, mask=mask)
         encoded_text = (
             None if text is None else self.encode_text(text, text_padding, mask=mask)
         )
@@ -124,7 +121,9 @@ class MMET(nn.Module):
         if text is not None:
             tokens.append(self.text_to_mm(text.hidden))
         if not tokens:
-            raise ValueError("got neither image nor text tokens to fuse, expected one of them or both")
+            raise ValueError(
+                "got neither image nor text tokens to fuse, expected one of them or both"
+            )
         padding = text_padding if text is not None else None
         if padding is not None and image is not None:
             padding = nn.functional.pad(padding, (tokens[0].shape[1], 0), value=False)
@@ -142,10 +141,14 @@ class MMET(nn.Module):
             ValueError: If the model was built without a masking module.
         """
         if self.masking is None:
-            raise ValueError("this MMET was built without a masking module; build it with masking= to pretrain it")
+            raise ValueError(
+                "this MMET was built without a masking module; build it with masking= to pretrain it"
+            )
         batch = image if image is not None else text
         if batch is None:
-            raise ValueError("got neither image nor text to mask, expected one of them or both")
+            raise ValueError(
+                "got neither image nor text to mask, expected one of them or both"
+            )
         return self.masking(
             grid=None if image is None else self.image_encoder.grid,
             text=text,

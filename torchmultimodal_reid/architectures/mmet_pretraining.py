@@ -4,12 +4,12 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
+import math
 from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import nn, Tensor
-
-from torchmultimodal_reid.architectures.mmet import check_modalities
+from torchmultimodal_reid.architectures.mmet import check_modalities, MMET
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.losses.image_text_matching import hard_negatives
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
@@ -52,7 +52,7 @@ class MMETForPretraining(nn.Module):
     A batch of images alone or of captions alone trains the heads of its modality.
 
     Args:
-        mmet (nn.Module): The :class:`~torchmultimodal_reid.architectures.mmet.MMET`, with a masking module.
+        mmet (MMET): Built with a masking module.
         image_targets (Optional[nn.Module]): Images to what the image heads predict, one target a patch. None leaves
             masked image modelling out.
         mim_head (Optional[nn.Module]): Image tokens to predictions. Default: None, the term is left out.
@@ -78,7 +78,7 @@ class MMETForPretraining(nn.Module):
 
     def __init__(
         self,
-        mmet: nn.Module,
+        mmet: MMET,
         image_targets: Optional[nn.Module] = None,
         mim_head: Optional[nn.Module] = None,
         mlm_head: Optional[nn.Module] = None,
@@ -111,6 +111,7 @@ class MMETForPretraining(nn.Module):
         generator: Optional[torch.Generator] = None,
     ) -> MMETPretrainingOutput:
         check_modalities(image, text)
+        self._bound_logit_scale()
         if mask is None:
             mask = self.mmet.draw_mask(image, text, generator)
         masked = self.mmet(image, text, text_padding, mask)
@@ -128,7 +129,10 @@ class MMETForPretraining(nn.Module):
         itm = None
         if self.itm_head is not None and image is not None and text is not None:
             if identity is None:
-                raise ValueError("image-text matching needs identity, to know which captions are of another person")
+                raise ValueError(
+                    "image-text matching needs identity, to know which captions are of another person"
+                )
+            assert image_embedding is not None and text_embedding is not None
             similarity = image_embedding.detach() @ text_embedding.detach().T
             itm = self._match(
                 masked.multimodal[:, 0],
@@ -163,8 +167,13 @@ class MMETForPretraining(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        """The inverse temperature of the contrastive loss, bounded as in CLIP."""
-        return self.log_logit_scale.exp().clamp(max=self.max_logit_scale)
+        """The inverse temperature of the contrastive loss."""
+        return self.log_logit_scale.exp()
+
+    @torch.no_grad()
+    def _bound_logit_scale(self) -> None:
+        # the parameter itself, as in CLIP: a bound on what is made of it would have no gradient to come back by
+        self.log_logit_scale.clamp_(max=math.log(self.max_logit_scale))
 
     def _contrast(
         self,
@@ -201,6 +210,9 @@ class MMETForPretraining(nn.Module):
     ) -> MatchPrediction:
         assert self.itm_head is not None
         rows = (negative >= 0).nonzero().flatten()
+        if len(rows) == 0:  # all are one person; attention takes no empty batch
+            is_match = torch.ones_like(negative, dtype=torch.bool)
+            return MatchPrediction(self.itm_head(fused_cls), is_match)
         wrong_text = EncoderOutput(*(part[negative[rows]] for part in text))
         some_image = EncoderOutput(*(part[rows] for part in image))
         wrong_padding = None if text_padding is None else text_padding[negative[rows]]
@@ -228,9 +240,17 @@ def predict_masked(
 
     Returns:
         Optional[MaskedPrediction]: None if any of the four is missing.
+
+    Raises:
+        ValueError: If there are not as many targets as tokens.
     """
     if head is None or tokens is None or target is None or masked is None:
         return None
+    if target.shape[1] != tokens.shape[1]:
+        raise ValueError(
+            f"got {target.shape[1]} targets in a sample for its {tokens.shape[1]} tokens, expected one a token; "
+            "is the targets' patch_size the image encoder's?"
+        )
     return MaskedPrediction(head(tokens[masked]), target[masked])
 
 

@@ -8,9 +8,8 @@ from typing import NamedTuple, Optional
 
 import torch
 from torch import nn, Tensor
-
-from torchmultimodal_reid.architectures.mmet import check_modalities
-from torchmultimodal_reid.modules.layers.bnneck import BNNeckOutput
+from torchmultimodal_reid.architectures.mmet import check_modalities, MMET
+from torchmultimodal_reid.modules.layers.bnneck import BNNeck, BNNeckOutput
 
 
 class MMETReIDOutput(NamedTuple):
@@ -30,8 +29,8 @@ class MMETForReID(nn.Module):
     norm keeps are those of all three.
 
     Args:
-        mmet (nn.Module): The :class:`~torchmultimodal_reid.architectures.mmet.MMET`.
-        neck (nn.Module): A ``BNNeck`` of the multimodal encoder's width.
+        mmet (MMET): Gives the fused tokens of each kind of query.
+        neck (BNNeck): Of the multimodal encoder's width.
 
     Inputs:
         image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
@@ -39,7 +38,7 @@ class MMETForReID(nn.Module):
         text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
     """
 
-    def __init__(self, mmet: nn.Module, neck: nn.Module) -> None:
+    def __init__(self, mmet: MMET, neck: BNNeck) -> None:
         super().__init__()
         self.mmet = mmet
         self.neck = neck
@@ -93,6 +92,8 @@ class MMETForReID(nn.Module):
                 training mode, where an embedding would depend on its neighbours in the batch.
         """
         if self.training:
-            raise ValueError("embed was called on a model in training mode; call model.eval() first")
+            raise ValueError(
+                "embed was called on a model in training mode; call model.eval() first"
+            )
         pooled = self.mmet(image, text, text_padding).multimodal[:, 0]
         return nn.functional.normalize(self.neck.norm(pooled).float(), dim=-1)
