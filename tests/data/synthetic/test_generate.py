@@ -218,6 +218,13 @@ def test_command_line(tmp_path, capsys):
     assert "--train-share must be from 0 to 1, got 2.0" in capsys.readouterr().err
 
 
+def test_command_line_without_a_place_to_write(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    arguments = ["--out", str(tmp_path / "file" / "data"), "--identities", "2"]
+    assert main(arguments) == 2
+    assert str(tmp_path / "file") in capsys.readouterr().err
+
+
 def test_contact_sheet(root, tmp_path, capsys):
     out = tmp_path / "sheets" / "sheet.png"
     assert (

@@ -113,9 +113,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
         written = generate(
             request, args.out, workers=args.workers, progress=not args.quiet
         )
-    except DataError as error:
+    except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"interrupted: {args.out} was not written", file=sys.stderr)
+        return 130
     print(f"{args.out}: {'written' if written else 'already there'}")
     return 0
 
