@@ -40,8 +40,8 @@ def draw_cmc(
     references = references or {}
     if not curves and not references:
         raise ValueError("curves must hold at least one result to draw")
-    figure = new_figure(6.4, 4.2)
-    axes = figure.add_axes((0.1, 0.13, 0.55, 0.75))
+    figure = new_figure(6.6, 4.0)
+    axes = figure.add_axes((0.1, 0.13, 0.62, 0.76))
     shades = ("#555555", "#9a9a9a")
     for number, (name, metrics) in enumerate([*curves.items(), *references.items()]):
         share = metrics.cmc[:max_rank].numpy()
@@ -60,11 +60,13 @@ def draw_cmc(
             marker=None if is_reference else "o",
             markersize=3.5,
         )
-    axes.set(xlim=(0.5, max_rank + 0.5), ylim=(0, 1.02))
-    axes.set_xlabel("rank", color=INK)
-    axes.set_ylabel("queries with a right match so far", color=INK)
+    longest = max(len(m.cmc) for m in [*curves.values(), *references.values()])
+    last = min(max_rank, longest)
+    axes.set(xlim=(0.5, last + 0.5), ylim=(0, 1.02))
+    axes.set_xlabel("rank k", color=INK)
+    axes.set_ylabel("queries with a right match by rank k", color=INK)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xticks([1, *range(5, max_rank + 1, 5)])
+    axes.set_xticks([1, *range(5, last + 1, 5)])
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

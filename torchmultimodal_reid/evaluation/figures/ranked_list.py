@@ -142,7 +142,7 @@ def _draw_result(
 
 def fit_text(text: str, width: float, height: float) -> Tuple[str, float]:
     """The text in lines, and the greatest font size in points at which it fits into a box in inches."""
-    for size in (8.0, 7.5, 7.0, 6.5, 6.0, 5.5, 5.0):
+    for size in (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0, 5.5, 5.0):
         # a letter of DejaVu Sans is about 0.56 of its size wide in the mean
         letters = max(8, int(width * 72 / (0.56 * size)))
         lines = textwrap.wrap(text, letters) or [""]
