@@ -40,6 +40,7 @@ class MaskingConfig:
     patch_ratio: Tuple[float, float] = (0.3, 0.5)
     token_ratio: Tuple[float, float] = (0.15, 0.3)
     block_wise: bool = True  # mask rectangles of patches rather than single ones
+    normalize_pixels: bool = True  # predict pixels relative to their patch's mean and deviation
 
 
 @dataclass
@@ -50,6 +51,7 @@ class PretrainConfig:
     seed: int = 0
     precision: str = "no"  # no (float32), bf16 or fp16
     batch_size: int = 64  # pairs a step, over all processes
+    images_per_identity: Optional[int] = None  # K of PxK batches; without it batches are random
     data: DataConfig = field(default_factory=DataConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     text: TextConfig = field(default_factory=TextConfig)
@@ -84,6 +86,7 @@ class FinetuneConfig:
     modalities: Tuple[str, ...] = ("image", "text")  # image alone for data without captions
     label_smoothing: float = 0.1
     margin: Optional[float] = 0.3  # of the triplet loss; null for a soft margin
+    temperature: float = 0.07  # of the contrasts
     # weight of each loss; 0 switches it off
     losses: Dict[str, float] = field(
         default_factory=lambda: {
@@ -94,6 +97,8 @@ class FinetuneConfig:
             "triplet_image": 1.0,
             "triplet_text": 0.0,
             "triplet_cross": 1.0,
+            "contrast_text": 0.0,
+            "contrast_fused": 0.0,
         }
     )
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

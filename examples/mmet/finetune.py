@@ -16,7 +16,7 @@ from torch import nn, Tensor
 
 from examples.common.config import load_config
 from examples.common.data import all_captions, read_split, training_loader, training_parts
-from examples.common.distributed import gather_rows, make_accelerator
+from examples.common.distributed import gather_pairs, gather_rows, make_accelerator
 from examples.common.engine import Saved, Trainer
 from examples.common.main import finish, run_main
 from examples.common.optim import build_optimizer, build_schedule
@@ -35,6 +35,10 @@ from torchmultimodal_reid.models.saved import (
     model_files,
     ModelDescription,
 )
+from torchmultimodal_reid.modules.layers.bnneck import BNNeckOutput
+from torchmultimodal_reid.modules.losses.identity_contrastive import (
+    IdentityContrastiveLoss,
+)
 from torchmultimodal_reid.modules.losses.triplet import BatchHardTripletLoss
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import Normalize
@@ -43,16 +47,24 @@ from torchmultimodal_reid.utils.seeding import derive_seed
 
 
 class ReIDLosses:
-    """Fine-tuning's losses by name: ``identity_`` and ``triplet_`` of ``fused``, ``image`` and ``text``, and
-    ``triplet_cross`` between the image and the text embeddings. Those of weight 0 are not computed."""
+    """Fine-tuning's losses by name: ``identity_`` and ``triplet_`` of ``fused``, ``image`` and ``text``;
+    ``triplet_cross`` between image and text embeddings before the neck; ``contrast_text`` and ``contrast_fused``
+    between these and image embeddings behind it, where a search compares them. Those of weight 0 are not computed."""
 
     def __init__(
-        self, normalize: nn.Module, weights: Mapping[str, float], label_smoothing: float, margin: Optional[float]
+        self,
+        normalize: nn.Module,
+        weights: Mapping[str, float],
+        label_smoothing: float,
+        margin: Optional[float],
+        temperature: float,
     ) -> None:
         self.normalize = normalize
         self.weights = weights
         self.identity = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.triplet = BatchHardTripletLoss(margin)
+        self.contrast = IdentityContrastiveLoss()
+        self.logit_scale = 1 / temperature
 
     def __call__(self, model: nn.Module, batch: PersonBatch, step: int) -> Dict[str, Tensor]:
         image = None if batch.image is None else self.normalize(batch.image)
@@ -65,12 +77,22 @@ class ReIDLosses:
                 losses[f"identity_{kind}"] = self.identity(neck.logits.float(), batch.identity)
             if self.weights[f"triplet_{kind}"] > 0:
                 losses[f"triplet_{kind}"] = self._mine(neck.embedding, neck.embedding, batch.identity, True)
-        if output.image is not None and output.text is not None and self.weights["triplet_cross"] > 0:
+        if output.image is None or output.text is None:
+            return losses
+        if self.weights["triplet_cross"] > 0:
             one, other = output.image.embedding, output.text.embedding
             losses["triplet_cross"] = (
                 self._mine(one, other, batch.identity, False) + self._mine(other, one, batch.identity, False)
             ) / 2
+        for kind, neck in (("text", output.text), ("fused", output.fused)):
+            if self.weights[f"contrast_{kind}"] > 0:
+                losses[f"contrast_{kind}"] = self._contrast(output.image, neck, batch.identity)
         return losses
+
+    def _contrast(self, image: BNNeckOutput, other: BNNeckOutput, identity: Tensor) -> Tensor:
+        one, two = (nn.functional.normalize(neck.normalized_embedding.float(), dim=-1) for neck in (image, other))
+        pairs = gather_pairs(one, two, identity)
+        return self.contrast(one, two, identity, identity, self.logit_scale, gathered=pairs)
 
     def _mine(self, anchor: Tensor, candidate: Tensor, identity: Tensor, is_self: bool) -> Tensor:
         gathered = gather_rows(candidate, identity)
@@ -165,7 +187,7 @@ def main(argv: Optional[list] = None) -> None:
         def evaluate(model: nn.Module) -> Dict[str, float]:
             return validation_metrics(rank_queries(retrieval.extract(model.embed)))
 
-    losses = ReIDLosses(normalize, config.losses, config.label_smoothing, config.margin)
+    losses = ReIDLosses(normalize, config.losses, config.label_smoothing, config.margin, config.temperature)
     trainer.fit(loader, losses, evaluate, description="fine-tune")
     finish(trainer, "examples.mmet.finetune")
 

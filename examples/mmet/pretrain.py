@@ -39,7 +39,11 @@ from torchmultimodal_reid.data.dataset import MixtureDataset, PersonDataset
 from torchmultimodal_reid.data.image_cache import ImageCache
 from torchmultimodal_reid.data.mixture import MixtureSampler
 from torchmultimodal_reid.data.sample import PersonImage, with_captions
-from torchmultimodal_reid.data.samplers import ShuffleSampler
+from torchmultimodal_reid.data.samplers import (
+    IdentitySampler,
+    ShuffleSampler,
+    StepSampler,
+)
 from torchmultimodal_reid.models.mmet_pretraining import (
     mmet_for_pretraining,
     multimodal_masking,
@@ -110,6 +114,18 @@ def build_tokenizer(config: PretrainConfig, images: Tuple[PersonImage, ...]) -> 
     return WordPieceTokenizer.train(all_captions(images), config.text.vocab_size)
 
 
+def build_sampler(config: PretrainConfig, dataset: PersonDataset, seed: int, rank: int, world_size: int) -> StepSampler:
+    """Random batches, or K images of each identity, so that the contrast meets one person under several cameras."""
+    k = config.images_per_identity
+    if k is None:
+        return ShuffleSampler(len(dataset), config.batch_size, seed, rank, world_size)
+    if config.batch_size % k:
+        raise ValueError(f"batch_size {config.batch_size} is not a multiple of images_per_identity {k}")
+    identities = [image.identity for image in dataset.images]
+    cameras = [image.camera for image in dataset.images]
+    return IdentitySampler(identities, config.batch_size // k, k, seed, rank, world_size, cameras=cameras)
+
+
 def build_data(
     config: PretrainConfig, images: Tuple[PersonImage, ...], tokenizer: WordPieceTokenizer, rank: int, world_size: int
 ) -> Tuple[MixtureDataset, MixtureSampler]:
@@ -129,7 +145,7 @@ def build_data(
         raise ValueError(f"mixture.{unknown[0]} is unknown, expected {', '.join(sources)}")
     datasets = [sources[name]() for name in used]
     samplers = [
-        ShuffleSampler(len(dataset), config.batch_size, derive_seed(config.seed, name), rank, world_size)
+        build_sampler(config, dataset, derive_seed(config.seed, name), rank, world_size)
         for name, dataset in zip(used, datasets)
     ]
     return MixtureDataset(datasets), MixtureSampler(
@@ -176,6 +192,7 @@ def main(argv: Optional[list] = None) -> None:
         mmm=config.losses["mmm_image"] > 0 or config.losses["mmm_text"] > 0,
         itm=config.losses["itm"] > 0,
         contrast_masked=config.contrast_masked,
+        normalize_pixels=config.masking.normalize_pixels,
     ).to(accelerator.device)
 
     directory = prepare_run(

@@ -72,6 +72,7 @@ def mmet_for_pretraining(
     mmm: bool = True,
     itm: bool = True,
     contrast_masked: bool = False,
+    normalize_pixels: bool = True,
     codebook: Optional[nn.Module] = None,
     codebook_size: int = 8192,
     codebook_method: str = "forward",
@@ -88,6 +89,8 @@ def mmet_for_pretraining(
         mmm (bool): Both, on the multimodal encoder. Default: True.
         itm (bool): Image-text matching. Default: True.
         contrast_masked (bool): Contrast the masked stream rather than a second one that sees all. Default: False.
+        normalize_pixels (bool): Predict pixels relative to their patch's mean and deviation, as MAE does, which asks
+            for texture; without it for colour. Default: True.
         codebook (Optional[nn.Module]): Images to ``(b, rows, columns)`` code indices, to be predicted in place of
             normalised pixels. Default: None.
         codebook_size (int): Entries of ``codebook``. Default: 8192.
@@ -100,7 +103,7 @@ def mmet_for_pretraining(
     text_to_mm: Any = model.text_to_mm
     image_dim, mm_dim = image_to_mm.in_features, image_to_mm.out_features
     text_dim = text_to_mm.in_features
-    targets: nn.Module = PixelTargets(patch_size)
+    targets: nn.Module = PixelTargets(patch_size, normalize_pixels)
     patch_dim = 3 * patch_size**2
     if codebook is not None:
         targets = CodebookTargets(
