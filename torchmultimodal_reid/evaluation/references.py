@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torchmultimodal_reid.evaluation.distance import default_chunk_size, DistanceChunk
 from torchmultimodal_reid.evaluation.matches import Labels, Matches
-from torchmultimodal_reid.evaluation.ranking import (
+from torchmultimodal_reid.evaluation.query_ranks import (
     average_ranks,
     rank_chunks,
     RankingMetrics,

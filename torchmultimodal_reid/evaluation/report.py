@@ -19,7 +19,7 @@ import torch
 from tabulate import tabulate
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.protocols import EvaluationProtocol
-from torchmultimodal_reid.evaluation.ranking import RankingMetrics
+from torchmultimodal_reid.evaluation.query_ranks import RankingMetrics
 
 FORMAT_VERSION = 1
 SHOWN_RANKS = (1, 5, 10)

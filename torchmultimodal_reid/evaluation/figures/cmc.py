@@ -15,7 +15,7 @@ from torchmultimodal_reid.evaluation.figures.canvas import (
     INK,
     new_figure,
 )
-from torchmultimodal_reid.evaluation.ranking import RankingMetrics
+from torchmultimodal_reid.evaluation.query_ranks import RankingMetrics
 
 
 def draw_cmc(
