@@ -56,16 +56,38 @@ def summary(results: Dict[str, List[Dict[str, Any]]]) -> str:
         line: List[str] = [name]
         for rows in results.values():
             metrics = rows[position]["metrics"]
-            line += [f"{100 * value:.1f}" for value in (metrics["mAP"], metrics["cmc"][0], metrics["mINP"])]
+            line += [
+                f"{100 * value:.1f}"
+                for value in (metrics["mAP"], metrics["cmc"][0], metrics["mINP"])
+            ]
         lines.append(line)
-    header = [""] + [f"{domain} {name}" for domain in results for name in ("mAP", "rank-1", "mINP")]
-    return tabulate(lines, header, disable_numparse=True, colalign=["left"] + ["right"] * (len(header) - 1))
+    header = [""] + [
+        f"{domain} {name}" for domain in results for name in ("mAP", "rank-1", "mINP")
+    ]
+    return tabulate(
+        lines,
+        header,
+        disable_numparse=True,
+        colalign=["left"] + ["right"] * (len(header) - 1),
+    )
 
 
 def parse() -> Tuple[Path, Path]:
-    parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__.split("\n")[0])
-    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="where the rendered domains go")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs go, each into a new folder")
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.demo", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--datasets",
+        type=Path,
+        default=Path("datasets"),
+        help="where the rendered domains go",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        help="where the runs go, each into a new folder",
+    )
     arguments = parser.parse_args()
     stamp = datetime.now().strftime("demo-%Y%m%d-%H%M%S")
     return arguments.datasets, arguments.runs / stamp
@@ -75,10 +97,16 @@ def main() -> None:
     started = time.monotonic()
     datasets, runs = parse()
     for name, arguments in DOMAINS.items():
-        run("torchmultimodal_reid.data.synthetic", f"--out {datasets / name} {arguments} {WORLD}")
+        run(
+            "torchmultimodal_reid.data.synthetic",
+            f"--out {datasets / name} {arguments} {WORLD}",
+        )
     root = f"data.root={datasets / 'source'}"
     pretrained, finetuned = runs / "pretrain", runs / "finetune"
-    run("examples.mmet.pretrain", f"--config {CONFIGS}/demo_pretrain.yaml {root} output={pretrained}")
+    run(
+        "examples.mmet.pretrain",
+        f"--config {CONFIGS}/demo_pretrain.yaml {root} output={pretrained}",
+    )
     run(
         "examples.mmet.finetune",
         f"--config {CONFIGS}/demo_finetune.yaml {root} pretrained={pretrained / 'best'} output={finetuned}",
@@ -89,7 +117,9 @@ def main() -> None:
             f"checkpoint={finetuned / 'best'} data.root={datasets / name} data.name={name} output={runs / name}",
         )
     results = {name: read_results(runs / name / "results.json") for name in DOMAINS}
-    print("\nMMET on the synthetic pedestrians, in percent; trained on the source domain only\n")
+    print(
+        "\nMMET on the synthetic pedestrians, in percent; trained on the source domain only\n"
+    )
     print(summary(results))
     pictures = sorted(runs.rglob("*.png"))
     print("\npictures:", *(f"  {path}" for path in pictures), sep="\n")

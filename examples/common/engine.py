@@ -33,6 +33,7 @@ from torchmultimodal_reid.utils.step_checkpoints import (
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
+Evaluate = Callable[[], Dict[str, float]]
 LossFunction = Callable[[nn.Module, PersonBatch, int], Dict[str, Tensor]]
 
 
@@ -128,7 +129,7 @@ class Trainer:
         self,
         batches: Iterable[PersonBatch],
         compute_losses: LossFunction,
-        evaluate: Optional[Callable[[nn.Module], Dict[str, float]]] = None,
+        evaluate: Optional[Evaluate] = None,
         description: str = "",
     ) -> bool:
         """Trains from the current step to the last.
@@ -136,7 +137,7 @@ class Trainer:
         Args:
             batches (Iterable[PersonBatch]): One batch for each remaining step.
             compute_losses (LossFunction): Model, batch on the device and step to losses by name.
-            evaluate (Optional[Callable[[nn.Module], Dict[str, float]]]): Model in evaluation mode to metrics on the
+            evaluate (Optional[Evaluate]): Gives metrics of the model, which is in evaluation mode, on the
                 validation split, ``"selection"`` among them, the higher the better. Default: None.
             description (str): What stands before the progress bar. Default: "".
 
@@ -192,7 +193,8 @@ class Trainer:
                 f"{name} {float(loss):.4g}" for name, loss in losses.items()
             )
             raise ValueError(
-                f"the loss is not finite at step {self.step} ({values}); lower optimizer.lr or gradient_clip, and resume"
+                f"the loss is not finite at step {self.step} ({values}); lower optimizer.lr or loop.gradient_clip, and "
+                "resume"
             )
         self.accelerator.backward(total)
         logged = {name: loss.detach() for name, loss in losses.items()}
@@ -211,11 +213,9 @@ class Trainer:
             learning_rate=learning_rate,
         )
 
-    def _evaluate(
-        self, evaluate: Callable[[nn.Module], Dict[str, float]], logger: MetricsLogger
-    ) -> None:
+    def _evaluate(self, evaluate: Evaluate, logger: MetricsLogger) -> None:
         self.model.eval()
-        metrics = evaluate(self.model)
+        metrics = evaluate()
         logger.write(self.step, metrics)
         shown = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         logger.message(f"step {self.step}, validation: {shown}")

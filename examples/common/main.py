@@ -49,7 +49,8 @@ def finish(trainer: "Trainer", module: str) -> None:
             print(f"done after {trainer.step} steps: {trainer.result}")
         return
     print(
-        f"stopped after step {trainer.step}, which is saved; go on with: python -m {module} --resume {trainer.directory}",
+        f"stopped after step {trainer.step}, which is saved; go on with: "
+        f"python -m {module} --resume {trainer.directory}",
         file=sys.stderr,
     )
     sys.exit(130 if trainer.stop_signal == signal.SIGINT else 0)

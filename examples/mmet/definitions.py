@@ -18,7 +18,9 @@ from examples.common.optim import OptimizerConfig, ScheduleConfig
 class TextConfig:
     """Tokeniser and captions."""
 
-    vocabulary: Optional[str] = None  # a BERT vocab.txt; without it a tokeniser is trained on the captions
+    vocabulary: Optional[str] = (
+        None  # a BERT vocab.txt; without it a tokeniser is trained on the captions
+    )
     vocab_size: int = 2000  # of a tokeniser that is trained
     max_length: int = 77  # longest caption in tokens; what goes past it is cut
     overflow: str = "truncate"  # truncate or error: what happens to a longer caption
@@ -40,7 +42,9 @@ class MaskingConfig:
     patch_ratio: Tuple[float, float] = (0.3, 0.5)
     token_ratio: Tuple[float, float] = (0.15, 0.3)
     block_wise: bool = True  # mask rectangles of patches rather than single ones
-    normalize_pixels: bool = True  # predict pixels relative to their patch's mean and deviation
+    normalize_pixels: bool = (
+        True  # predict pixels relative to their patch's mean and deviation
+    )
 
 
 @dataclass
@@ -51,18 +55,31 @@ class PretrainConfig:
     seed: int = 0
     precision: str = "no"  # no (float32), bf16 or fp16
     batch_size: int = 64  # pairs a step, over all processes
-    images_per_identity: Optional[int] = None  # K of PxK batches; without it batches are random
+    images_per_identity: Optional[int] = (
+        None  # K of PxK batches; without it batches are random
+    )
     data: DataConfig = field(default_factory=DataConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     masking: MaskingConfig = field(default_factory=MaskingConfig)
-    contrast_masked: bool = False  # contrast the masked stream instead of a second pass that sees everything
+    contrast_masked: bool = (
+        False  # contrast the masked stream instead of a second pass that sees everything
+    )
     # how often a step takes pairs, images alone, captions alone
-    mixture: Dict[str, float] = field(default_factory=lambda: {"paired": 1.0, "image": 0.0, "text": 0.0})
+    mixture: Dict[str, float] = field(
+        default_factory=lambda: {"paired": 1.0, "image": 0.0, "text": 0.0}
+    )
     # weight of each loss; 0 switches it off
     losses: Dict[str, float] = field(
-        default_factory=lambda: {"mim": 1.0, "mlm": 1.0, "mmm_image": 1.0, "mmm_text": 1.0, "itm": 1.0, "gc": 1.0}
+        default_factory=lambda: {
+            "mim": 1.0,
+            "mlm": 1.0,
+            "mmm_image": 1.0,
+            "mmm_text": 1.0,
+            "itm": 1.0,
+            "gc": 1.0,
+        }
     )
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -74,7 +91,9 @@ class FinetuneConfig:
     """``python -m examples.mmet.finetune``"""
 
     output: str = "???"  # folder of the run
-    pretrained: Optional[str] = None  # checkpoint of pretrain.py; without it the model starts from random weights
+    pretrained: Optional[str] = (
+        None  # checkpoint of pretrain.py; without it the model starts from random weights
+    )
     seed: int = 0
     precision: str = "no"  # no (float32), bf16 or fp16
     identities_per_batch: int = 16  # P, over all processes
@@ -82,8 +101,13 @@ class FinetuneConfig:
     data: DataConfig = field(default_factory=DataConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     text: TextConfig = field(default_factory=TextConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)  # with pretrained, only drop_path is read
-    modalities: Tuple[str, ...] = ("image", "text")  # image alone for data without captions
+    model: ModelConfig = field(
+        default_factory=ModelConfig
+    )  # with pretrained, only drop_path is read
+    modalities: Tuple[str, ...] = (
+        "image",
+        "text",
+    )  # image alone for data without captions
     label_smoothing: float = 0.1
     margin: Optional[float] = 0.3  # of the triplet loss; null for a soft margin
     temperature: float = 0.07  # of the contrasts

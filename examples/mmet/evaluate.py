@@ -6,14 +6,13 @@
 
 """Evaluates a fine-tuned MMET by image, text and image+text queries over one gallery.
 
-    python -m examples.mmet.evaluate checkpoint=runs/finetune/best data.root=datasets/target output=runs/target
+python -m examples.mmet.evaluate checkpoint=runs/finetune/best data.root=datasets/target output=runs/target
 """
 
 from pathlib import Path
 from typing import List, Optional
 
 import torch
-
 from examples.common.config import load_config
 from examples.common.data import read_split
 from examples.common.distributed import make_accelerator
@@ -46,7 +45,11 @@ def reference_rows(features: RetrievalFeatures) -> List[ResultRow]:
     image, text = get_protocol(QUERY_KINDS["image"]), get_protocol(QUERY_KINDS["text"])
     query = features.query["image"]
     rows = [
-        ResultRow("chance", image, chance(query.identity, gallery.identity, query.camera, gallery.camera))
+        ResultRow(
+            "chance",
+            image,
+            chance(query.identity, gallery.identity, query.camera, gallery.camera),
+        )
     ]
     told = [told_attributes(entry) for entry in features.query_images.get("text", ())]
     known = [person_attributes(entry) for entry in features.gallery_images]
@@ -71,7 +74,9 @@ def person_attributes(image: PersonImage) -> dict:
 
 
 def main(argv: Optional[list] = None) -> None:
-    config, _ = load_config(EvaluateConfig, argv, prog="python -m examples.mmet.evaluate")
+    config, _ = load_config(
+        EvaluateConfig, argv, prog="python -m examples.mmet.evaluate"
+    )
     accelerator = make_accelerator()
     split = read_split(config.data)
     check_split(split)
@@ -79,7 +84,13 @@ def main(argv: Optional[list] = None) -> None:
     model.to(accelerator.device)
 
     retrieval = Retrieval(
-        split, description, tokenizer, list(QUERY_KINDS), accelerator, config.batch_size, config.data.workers
+        split,
+        description,
+        tokenizer,
+        list(QUERY_KINDS),
+        accelerator,
+        config.batch_size,
+        config.data.workers,
     )
     with torch.no_grad():
         features = retrieval.extract(model.embed)
@@ -97,7 +108,11 @@ def main(argv: Optional[list] = None) -> None:
         extra={"checkpoint": config.checkpoint, "root": config.data.root},
     )
     write_report(output / "results.json", report)
-    print(format_table(rows, title=f"{config.data.name}: {len(split.gallery)} gallery images"))
+    print(
+        format_table(
+            rows, title=f"{config.data.name}: {len(split.gallery)} gallery images"
+        )
+    )
     print(f"written: {output / 'results.json'}")
     if config.figures:
         for path in draw_pictures(features, rows, output, config.data.name):

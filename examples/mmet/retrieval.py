@@ -9,9 +9,9 @@
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from accelerate import Accelerator
-from torch import nn, Tensor
-
 from examples.common.data import evaluation_loader
+from torch import Tensor
+from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.data.collate import Collate, PersonBatch
 from torchmultimodal_reid.data.dataset import PersonDataset
 from torchmultimodal_reid.data.sample import expand_captions, PersonImage, ReIDSplit
@@ -70,7 +70,9 @@ class Retrieval:
         self.batch_size = batch_size
         self.workers = workers
         self.collate = Collate(tokenizer.pad_id)
-        self.normalize = Normalize(description.mean, description.std).to(accelerator.device)
+        self.normalize = Normalize(description.mean, description.std).to(
+            accelerator.device
+        )
         see = EvalImageTransform(description.image_size)
         read = CaptionTransform(tokenizer, description.max_text_length)
         described = expand_captions(split.query)
@@ -82,7 +84,9 @@ class Retrieval:
         self._gallery = PersonDataset(split.gallery, see)
         self._queries = {
             kind: PersonDataset(
-                images, see if "image" in kind else None, read if "text" in kind else None
+                images,
+                see if "image" in kind else None,
+                read if "text" in kind else None,
             )
             for kind, images in self.images.items()
         }
@@ -96,7 +100,9 @@ class Retrieval:
         }
         return RetrievalFeatures(gallery, queries, self.gallery_images, self.images)
 
-    def _extract(self, embed: Embed, dataset: PersonDataset, description: str) -> Features:
+    def _extract(
+        self, embed: Embed, dataset: PersonDataset, description: str
+    ) -> Features:
         def embed_batch(batch: PersonBatch) -> Tensor:
             image = None if batch.image is None else self.normalize(batch.image)
             with self.accelerator.autocast():
@@ -124,7 +130,13 @@ def rank_queries(features: RetrievalFeatures) -> List[ResultRow]:
     rows = []
     for kind, query in features.query.items():
         protocol = get_protocol(QUERY_KINDS[kind])
-        rows.append(ResultRow(f"{kind} query", protocol, evaluate_protocol(protocol, query, features.gallery)))
+        rows.append(
+            ResultRow(
+                f"{kind} query",
+                protocol,
+                evaluate_protocol(protocol, query, features.gallery),
+            )
+        )
     return rows
 
 
@@ -139,10 +151,17 @@ def validation_metrics(rows: Sequence[ResultRow]) -> Dict[str, float]:
     return metrics
 
 
-def contrastive_embed(mmet: nn.Module) -> Embed:
+def validate(retrieval: Retrieval, embed: Embed) -> Dict[str, float]:
+    """The validation metrics of a model, by how it embeds."""
+    return validation_metrics(rank_queries(retrieval.extract(embed)))
+
+
+def contrastive_embed(mmet: MMET) -> Embed:
     """Embeds an image or a caption into the space of the contrastive loss, as a pretrained model can already."""
 
-    def embed(image: Optional[Tensor], text: Optional[Tensor], padding: Optional[Tensor]) -> Tensor:
+    def embed(
+        image: Optional[Tensor], text: Optional[Tensor], padding: Optional[Tensor]
+    ) -> Tensor:
         if image is not None:
             return mmet.image_projection(mmet.encode_image(image).cls)
         assert text is not None

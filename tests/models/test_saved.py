@@ -106,13 +106,13 @@ class TestLoadMMET:
         pretraining = mmet_for_pretraining(model.mmet, vocab_size=20, patch_size=8)
         pretrained = load_mmet(write(pretraining, name="pre", num_identities=None))
         for loaded in (reid, pretrained):
-            assert same_weights(loaded.model, model.mmet)
+            assert same_weights(loaded.mmet, model.mmet)
             assert loaded.description.num_identities is None
 
     def test_another_drop_path(self, write, model):
         loaded = load_mmet(write(), drop_path=0.25)
-        assert same_weights(loaded.model, model.mmet)
-        last = loaded.model.image_encoder.encoder.layer[-1]
+        assert same_weights(loaded.mmet, model.mmet)
+        last = loaded.mmet.image_encoder.encoder.layer[-1]
         assert last.attention_dropout.p == 0.25
         # and the next checkpoint will say so
         assert loaded.description.arguments["drop_path"] == 0.25

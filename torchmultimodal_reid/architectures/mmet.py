@@ -4,11 +4,11 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import NamedTuple, Optional
+from typing import cast, NamedTuple, Optional, Tuple
 
 import torch
 from torch import nn, Tensor
-from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
+from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput, ImageEncoder
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 
 
@@ -84,6 +84,11 @@ class MMET(nn.Module):
         fused = self.encode_multimodal(encoded_image, encoded_text, text_padding)
         return MMETOutput(encoded_image, encoded_text, fused)
 
+    @property
+    def grid(self) -> Tuple[int, int]:
+        """Rows and columns of the image encoder's patches."""
+        return cast(ImageEncoder, self.image_encoder).grid
+
     def encode_image(
         self, image: Tensor, mask: Optional[MultimodalMask] = None
     ) -> EncoderOutput:
@@ -150,7 +155,7 @@ class MMET(nn.Module):
                 "got neither image nor text to mask, expected one of them or both"
             )
         return self.masking(
-            grid=None if image is None else self.image_encoder.grid,
+            grid=None if image is None else self.grid,
             text=text,
             batch_size=batch.shape[0],
             generator=generator,

@@ -6,7 +6,7 @@
 
 """MMET from FLAVA's published weights (https://arxiv.org/abs/2112.04482)."""
 
-from typing import Any, Optional, Tuple
+from typing import Optional, Tuple
 
 from torch import hub, nn
 from torchmultimodal_reid.architectures.mmet import MMET
@@ -81,8 +81,7 @@ def load_flava(model: MMET, state: dict) -> LoadReport:
         "text_encoder.embeddings.position_embeddings.weight",
     )
     if image in state:
-        grid: Any = model.image_encoder.grid
-        state[image] = resize_positions(state[image], grid)
+        state[image] = resize_positions(state[image], model.grid)
     if text in state:
         state[text] = state[text][: model.text_encoder.max_length]
     return load_state_dict(

@@ -9,12 +9,10 @@
 from typing import Optional, Tuple
 
 from torch import nn
-
 from torchmultimodal.modules.layers.normalizations import Fp32LayerNorm
 from torchmultimodal.modules.layers.patch_embedding import PatchEmbeddings
 from torchmultimodal.modules.layers.text_embedding import BERTTextEmbeddings
 from torchmultimodal.modules.layers.transformer import TransformerEncoder
-
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.architectures.mmet_reid import MMETForReID
 from torchmultimodal_reid.modules.encoders.image_encoder import ImageTransformerEncoder
@@ -84,17 +82,18 @@ def mmet(
         text=(text_d_model, text_n_head),
         mm=(mm_d_model, mm_n_head),
     )
+    image_encoder = image_transformer_encoder(
+        image_size=image_size,
+        patch_size=patch_size,
+        d_model=image_d_model,
+        n_layer=image_n_layer,
+        n_head=image_n_head,
+        dim_feedforward=image_dim_feedforward,
+        drop_path=drop_path,
+        layer_norm_eps=layer_norm_eps,
+    )
     model = MMET(
-        image_encoder=image_transformer_encoder(
-            image_size=image_size,
-            patch_size=patch_size,
-            d_model=image_d_model,
-            n_layer=image_n_layer,
-            n_head=image_n_head,
-            dim_feedforward=image_dim_feedforward,
-            drop_path=drop_path,
-            layer_norm_eps=layer_norm_eps,
-        ),
+        image_encoder=image_encoder,
         text_encoder=text_transformer_encoder(
             vocab_size=vocab_size,
             max_length=max_text_length,
@@ -124,8 +123,8 @@ def mmet(
         masking=masking,
     )
     initialize_transformer_weights(model)
-    embeddings = model.image_encoder.embeddings
-    embeddings.position_embeddings.data.copy_(sine_positions(model.image_encoder.grid, image_d_model))
+    positions = image_encoder.get_parameter("embeddings.position_embeddings")
+    positions.data.copy_(sine_positions(image_encoder.grid, image_d_model))
     return model
 
 
@@ -313,9 +312,8 @@ def mmet_for_reid(model: MMET, *, num_identities: int) -> MMETForReID:
         model (MMET): From one of the builders here, pretrained or not. It is used, not copied.
         num_identities (int): Identities of the training set.
     """
-    return MMETForReID(
-        model, BNNeck(model.image_to_mm.out_features, num_identities)
-    )
+    width = model.get_submodule("image_to_mm").get_parameter("weight").shape[0]
+    return MMETForReID(model, BNNeck(width, num_identities))
 
 
 def check_heads(**sizes: Tuple[int, int]) -> None:

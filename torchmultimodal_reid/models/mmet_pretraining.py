@@ -9,7 +9,6 @@
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from torch import nn, Tensor
-
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.architectures.mmet_pretraining import MMETForPretraining
 from torchmultimodal_reid.modules.layers.initialization import (
@@ -48,7 +47,9 @@ def multimodal_masking(
         block_wise (bool): Mask rectangles as BEiT does, rather than single patches. Default: True.
     """
     patch_masking = (
-        BlockPatchMasking(patch_ratio) if block_wise else RandomPatchMasking(patch_ratio)
+        BlockPatchMasking(patch_ratio)
+        if block_wise
+        else RandomPatchMasking(patch_ratio)
     )
     return MaskedMultimodalModeling(
         patch_masking,

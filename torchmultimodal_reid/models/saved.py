@@ -59,7 +59,17 @@ class ModelDescription(NamedTuple):
 
 
 class LoadedModel(NamedTuple):
-    model: nn.Module
+    """A model to search with, and what its inputs have to go through."""
+
+    model: MMETForReID
+    tokenizer: WordPieceTokenizer
+    description: ModelDescription
+
+
+class LoadedEncoders(NamedTuple):
+    """A model to train on, and what its inputs have to go through."""
+
+    mmet: MMET
     tokenizer: WordPieceTokenizer
     description: ModelDescription
 
@@ -114,7 +124,7 @@ def load(path: Union[str, Path]) -> LoadedModel:
     )
 
 
-def load_mmet(path: Union[str, Path], **changed: Any) -> LoadedModel:
+def load_mmet(path: Union[str, Path], **changed: Any) -> LoadedEncoders:
     """The encoders of a pretrained or a fine-tuned checkpoint, without the heads.
 
     Args:
@@ -141,7 +151,7 @@ def load_mmet(path: Union[str, Path], **changed: Any) -> LoadedModel:
         },
         source=str(path),
     )
-    return LoadedModel(model, read_tokenizer(checkpoint, description), description)
+    return LoadedEncoders(model, read_tokenizer(checkpoint, description), description)
 
 
 def read_description(checkpoint: Checkpoint) -> ModelDescription:

@@ -57,10 +57,14 @@ def sine_positions(grid: Tuple[int, int], d_model: int) -> Tensor:
         ValueError: If ``d_model`` is not a multiple of 4.
     """
     if d_model % 4:
-        raise ValueError(f"d_model must be a multiple of 4 for two-dimensional positions, got {d_model}")
+        raise ValueError(
+            f"d_model must be a multiple of 4 for two-dimensional positions, got {d_model}"
+        )
     frequency = 10000.0 ** -(torch.arange(d_model // 4) / (d_model // 4))
     rows = torch.arange(grid[0]).repeat_interleave(grid[1])
     columns = torch.arange(grid[1]).repeat(grid[0])
     angles = [place.unsqueeze(1) * frequency for place in (columns, rows)]
-    patches = torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)
+    patches = torch.cat(
+        [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1
+    )
     return torch.cat([torch.zeros(1, d_model), patches]).unsqueeze(0)
