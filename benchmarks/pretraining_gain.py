@@ -1,0 +1,132 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""What pretraining gives: the demo's fine-tuning from pretrained and from random weights, over several seeds.
+
+    python -m benchmarks.pretraining_gain --datasets datasets --output runs/gain --seeds 3
+
+``make demo`` renders the two domains. A run that is there already is not made again, so the command can be stopped and
+given once more. About 12 minutes a seed on two cores.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List
+
+from tabulate import tabulate
+
+from examples.demo import CONFIGS, DOMAINS, read_results
+from torchmultimodal_reid.utils.atomic import write_file_atomically
+from torchmultimodal_reid.utils.environment import environment_stamp
+
+STARTS = ("pretrained", "random")
+QUERIES = ("image query", "text query", "image+text query")
+
+
+def run(module: str, *arguments: str) -> None:
+    """``python -m module arguments``; stops if it fails."""
+    print(f"$ python -m {module} {' '.join(arguments)}", flush=True)
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+
+
+def train(datasets: Path, output: Path, seed: int) -> None:
+    """Both fine-tunings of one seed, evaluated on both domains."""
+    source = f"data.root={datasets / 'source'}"
+    pretrained = output / "pretrain"
+    if not (pretrained / "reconstruction.png").is_file():
+        run(
+            "examples.mmet.pretrain",
+            *(["--resume", str(pretrained)] if pretrained.is_dir() else []),
+            *("--config", f"{CONFIGS}/demo_pretrain.yaml"),
+            *(source, f"output={pretrained}", f"seed={seed}"),
+        )
+    for start in STARTS:
+        folder = output / start
+        if all((folder / name / "results.json").is_file() for name in DOMAINS):
+            continue
+        first = [f"pretrained={pretrained / 'best'}"] if start == "pretrained" else []
+        run(
+            "examples.mmet.finetune",
+            *(["--resume", str(folder)] if folder.is_dir() else []),
+            *("--config", f"{CONFIGS}/demo_finetune.yaml"),
+            *(source, f"output={folder}", f"seed={seed}", *first),
+        )
+        for name in DOMAINS:
+            run(
+                "examples.mmet.evaluate",
+                f"checkpoint={folder / 'best'}",
+                f"data.root={datasets / name}",
+                f"data.name={name}",
+                f"output={folder / name}",
+                "figures=false",
+            )
+
+
+def collect(output: Path, seeds: List[int]) -> List[Dict[str, object]]:
+    """One row for each domain, query and start, with the mAP of every seed."""
+    rows: List[Dict[str, object]] = []
+    for domain in DOMAINS:
+        for query in QUERIES:
+            for start in STARTS:
+                values = []
+                for seed in seeds:
+                    results = read_results(
+                        output / f"seed{seed}" / start / domain / "results.json"
+                    )
+                    values += [
+                        row["metrics"]["mAP"] for row in results if row["name"] == query
+                    ]
+                rows.append(
+                    {
+                        "domain": domain,
+                        "query": query,
+                        "start": start,
+                        "mAP": values,
+                        "mean": statistics.mean(values),
+                        "spread": statistics.stdev(values) if len(values) > 1 else 0.0,
+                    }
+                )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pretraining_gain")
+    parser.add_argument("--datasets", type=Path, default=Path("datasets"))
+    parser.add_argument("--output", type=Path, default=Path("runs/gain"))
+    parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, ...")
+    arguments = parser.parse_args()
+    seeds = list(range(arguments.seeds))
+    for seed in seeds:
+        train(arguments.datasets, arguments.output / f"seed{seed}", seed)
+    rows = collect(arguments.output, seeds)
+    report = {"rows": rows, "seeds": seeds, "environment": environment_stamp()}
+    path = arguments.output / "pretraining_gain.json"
+    write_file_atomically(path, json.dumps(report, indent=2) + "\n")
+    table = [
+        [
+            row["domain"],
+            row["query"],
+            row["start"],
+            f"{100 * float(str(row['mean'])):.1f}",
+            f"{100 * float(str(row['spread'])):.1f}",
+        ]
+        for row in rows
+    ]
+    print(f"\nmAP in percent, mean and standard deviation of {len(seeds)} seeds")
+    print(
+        tabulate(
+            table, ["domain", "query", "start", "mAP", "sd"], disable_numparse=True
+        )
+    )
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()
