@@ -47,6 +47,13 @@ class TestEmbed:
         assert_close(embedding.norm(dim=1), torch.ones(4))
         assert ((embedding * exact).sum(dim=1) > 0.999).all()
 
+    def test_unit_length_of_a_model_in_half_precision(self, model, pairs):
+        image, *text = pairs[:3]
+        embedding = model.to(torch.bfloat16).embed(image.bfloat16(), *text)
+        assert embedding.dtype == torch.float32
+        # rounded to bfloat16 it would be off by some thousandths
+        assert_close(embedding.norm(dim=1), torch.ones(4), rtol=0, atol=1e-5)
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_is_what_the_neck_was_trained_to_give(self, model, pairs, kind):
         neck = getattr(model(*pairs[:3]), kind)

@@ -95,6 +95,15 @@ class TestHeads:
         assert gone == heads
         assert pretraining.image_targets is not None
 
+    def test_pixels_as_they_are(self, model):
+        image = torch.rand(2, 3, 32, 16)
+        for normalize in (True, False):
+            pretraining = mmet_for_pretraining(
+                model, vocab_size=20, patch_size=8, normalize_pixels=normalize
+            )
+            means = pretraining.image_targets(image).mean(dim=-1)
+            assert torch.allclose(means, torch.zeros(()), atol=1e-5) == normalize
+
     def test_no_targets_without_image_heads(self, model):
         pretraining = mmet_for_pretraining(model, vocab_size=20, mim=False, mmm=False)
         assert pretraining.image_targets is None

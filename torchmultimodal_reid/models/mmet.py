@@ -68,7 +68,7 @@ def mmet(
             first. There is no other dropout: with it, upstream's feed-forward block names its weights otherwise, and
             a checkpoint could not be fine-tuned with another rate than it was pretrained with. Default: None.
         layer_norm_eps (float): Epsilon of all norms. Default: 1e-12.
-        masking (Optional[nn.Module]): From :func:`~torchmultimodal_reid.models.masking.multimodal_masking`.
+        masking (Optional[nn.Module]): From :func:`~torchmultimodal_reid.models.mmet_pretraining.multimodal_masking`.
             Default: None, for a model that is not pretrained.
 
     Returns:
