@@ -20,9 +20,8 @@ import sys
 from pathlib import Path
 from typing import Dict, List
 
-from tabulate import tabulate
-
 from examples.demo import CONFIGS, DOMAINS, read_results
+from tabulate import tabulate
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
 

@@ -46,7 +46,8 @@ class TestPadding:
         got = model(image, *pad(text, text_padding, value))
         words = ~text_padding
         for ours, theirs in zip(got.text, expected.text):
-            assert_close(ours[:, :7][words], theirs[words], rtol=0, atol=1e-6)
+            # another length is another order of additions in the attention's kernel: 1.4e-6 on torch 2.3
+            assert_close(ours[:, :7][words], theirs[words], rtol=0, atol=5e-6)
         fused = torch.cat([torch.ones(4, 1 + 9, dtype=torch.bool), words], dim=1)
         assert_close(
             got.multimodal[:, :17][fused],

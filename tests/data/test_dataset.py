@@ -98,7 +98,8 @@ def test_sample_is_a_function_of_seed_index_and_draw(build_market, tokenizer):
         )
 
     first = [make(1)[SampleKey(i, 5)] for i in range(4)]
-    torch.manual_seed(99), random.seed(99)
+    torch.manual_seed(99)
+    random.seed(99)
     dataset = make(1)
     for i in (3, 1, 0, 2):  # in any order, after any other draw
         dataset[SampleKey(i, 7)]

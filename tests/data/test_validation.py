@@ -70,8 +70,11 @@ class TestSplitValidation:
             split_validation(images(range(4), [0]), 0.5, seed=0)
 
 
+TRAIN = (PersonImage("t", 1, 0),)
+
+
 class TestCheckSplit:
-    def split(self, query, gallery, train=(PersonImage("t", 1, 0),)):
+    def split(self, query, gallery, train=TRAIN):
         return ReIDSplit("mine", "", tuple(train), tuple(query), tuple(gallery))
 
     def test_query_and_gallery_sharing_all_cameras(self):
