@@ -51,6 +51,7 @@ def load_config(
     argv: Optional[Sequence[str]] = None,
     *,
     prog: Optional[str] = None,
+    description: Optional[str] = None,
 ) -> Tuple[ConfigT, CommandLine]:
     """Reads ``--config FILE.yaml [--resume DIR] [key=value ...]`` into a typed configuration.
 
@@ -62,11 +63,13 @@ def load_config(
             ``metadata={"help": "..."}`` or the comment beside it describes it.
         argv (Optional[Sequence[str]]): The arguments. Default: ``None``, for the program's
         prog (Optional[str]): How the program is called, for ``--help``. Default: ``None``
+        description (Optional[str]): What it does, for ``--help``. Default: ``None``
 
     Raises:
         ConfigError: If a key is unknown, a value is of the wrong type, a key is given twice in a file or is missing.
     """
-    command = _parse(schema, sys.argv[1:] if argv is None else argv, prog)
+    argv = sys.argv[1:] if argv is None else argv
+    command = _parse(schema, argv, prog, description)
     config = _structured(schema)
     if command.config_path is not None:
         merge_file(config, schema, command.config_path)
@@ -106,9 +109,15 @@ def to_plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _parse(schema: Type[Any], argv: Sequence[str], prog: Optional[str]) -> CommandLine:
+def _parse(
+    schema: Type[Any],
+    argv: Sequence[str],
+    prog: Optional[str],
+    description: Optional[str],
+) -> CommandLine:
     parser = argparse.ArgumentParser(
         prog=prog,
+        description=description,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="keys, their types and defaults:\n" + describe(schema),
@@ -123,7 +132,7 @@ def _parse(schema: Type[Any], argv: Sequence[str], prog: Optional[str]) -> Comma
         "--resume",
         type=Path,
         metavar="DIR",
-        help="the run to go on with, from its last checkpoint",
+        help="the run to go on with, from its last checkpoint; its own configuration is read",
     )
     parser.add_argument(
         "overrides",

@@ -25,7 +25,7 @@ from typing import (
 
 
 def describe(schema: Type[Any]) -> str:
-    """One line for each key of a configuration: ``key  TYPE = default  # help``."""
+    """One line for each key of a configuration: its type, its default, its comment."""
     rows = list(_rows(schema, ""))
     width = max((len(left) for left, _ in rows), default=0)
     return "\n".join(
@@ -56,10 +56,21 @@ def _rows(schema: Type[Any], prefix: str) -> Iterator[Tuple[str, str]]:
         key = prefix + field.name
         text = field.metadata.get("help", comments.get(field.name, ""))
         if dataclasses.is_dataclass(hint):
+            yield "", ""
             yield f"{key}:", text
             yield from _rows(hint, f"{key}.")  # type: ignore[arg-type]
+        elif get_origin(hint) is dict and _known_names(field):
+            # one is set by its name, losses.mim=0.5
+            yield f"{key}:", text
+            for name, value in _known_names(field).items():
+                yield f"{key}.{name}: {type_name(get_args(hint)[1])} = {value}", ""
         else:
             yield f"{key}: {type_name(hint)}{_default(field)}", text
+
+
+def _known_names(field: "dataclasses.Field[Any]") -> Dict[str, Any]:
+    factory = field.default_factory
+    return {} if factory is dataclasses.MISSING else factory()
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:

@@ -4,13 +4,13 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-"""From a data set on disk to loaders; what both pipelines share."""
+"""From a data set on disk to what a recipe trains on; what both pipelines share."""
 
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
-from torch.utils.data import DataLoader, Dataset
-from torchmultimodal_reid.data.collate import Collate
+from examples.common.checks import check_choice, check_range
+from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.market1501 import market1501
 from torchmultimodal_reid.data.sample import (
     PersonImage,
@@ -18,8 +18,8 @@ from torchmultimodal_reid.data.sample import (
     relabel_identities,
     with_captions,
 )
-from torchmultimodal_reid.data.samplers import StepBatchSampler, StepSampler
 from torchmultimodal_reid.data.validation import split_validation
+from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -42,6 +42,14 @@ class DataConfig:
     )
     workers: int = 2  # processes that load images
     cache: bool = False  # keep the decoded images in shared memory
+
+    def __post_init__(self) -> None:
+        check_choice("data.missing_captions", self.missing_captions, ("error", "allow"))
+        check_range("data.workers", self.workers, 0)
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(
+                f"data.validation_share must be at least 0 and less than 1, got {self.validation_share}"
+            )
 
 
 @dataclass
@@ -108,44 +116,31 @@ def training_parts(
     return relabel_identities(split.train), split
 
 
+def captioned(images: Sequence[PersonImage]) -> Tuple[PersonImage, ...]:
+    """The images that have a caption, of which there must be some; the reader has told how many have none."""
+    kept = with_captions(images)
+    if not kept:
+        raise DataError(
+            f"none of the {len(images)} images has a caption; expected a captions.json in data.root, or data.captions"
+        )
+    return kept
+
+
 def all_captions(images: Sequence[PersonImage]) -> Tuple[str, ...]:
     """Every caption of the images, to train a tokeniser on."""
-    return tuple(
-        caption for image in with_captions(images) for caption in image.captions
-    )
+    return tuple(caption for image in images for caption in image.captions)
 
 
-def training_loader(
-    dataset: Dataset,
-    sampler: StepSampler,
-    collate: Collate,
-    *,
-    start: int,
-    stop: int,
-    workers: int,
-) -> DataLoader:
-    """One batch for each step from ``start`` to ``stop``; the worker count changes nothing but the speed."""
-    return DataLoader(
-        dataset,
-        batch_sampler=StepBatchSampler(sampler, start, stop),
-        collate_fn=collate,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-    )
+def check_captions(images: Sequence[PersonImage], transform: CaptionTransform) -> None:
+    """Reads every caption once, as it is and as a mirrored image has it, so that no bad one is met after hours.
 
-
-def evaluation_loader(
-    dataset: Dataset,
-    collate: Collate,
-    *,
-    batch_size: int,
-    workers: int,
-    rank: int = 0,
-    world_size: int = 1,
-) -> DataLoader:
-    """Every row of this process's share, once and in order; nothing is dropped."""
-    rows = list(range(rank, len(dataset), world_size))  # type: ignore[arg-type]
-    batches = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
-    return DataLoader(
-        dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers
-    )
+    Raises:
+        DataError: With the image whose caption is empty, or too long where that is an error.
+    """
+    for image in images:
+        for caption in image.captions:
+            try:
+                transform(caption)
+                transform(caption, flipped=True)
+            except ValueError as error:
+                raise DataError(f"{image.path}: {error}") from error

@@ -4,45 +4,70 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-"""What several processes do together."""
+"""What several processes do together: as if one process had seen the whole batch."""
 
-from typing import NamedTuple
+from typing import Any, Dict, Mapping, NamedTuple
 
+import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
 from accelerate.utils import DistributedDataParallelKwargs
-from torch import Tensor
-from torchmultimodal.utils.distributed import concat_gather_all_gpu
+from examples.common.checks import check_choice
+from torch import nn, Tensor
 from torchmultimodal_reid.modules.losses.identity_contrastive import GatheredPairs
 
 
-def make_accelerator(
-    precision: str = "no", *, partial_inputs: bool = False
-) -> Accelerator:
+def make_accelerator(precision: str = "no") -> Accelerator:
     """Accelerate's handle on the device, the precision and the other processes.
 
     Args:
         precision (str): "no" for float32, "bf16" or "fp16".
-        partial_inputs (bool): Whether some steps leave parts of the model unused, as images alone do. Default: False.
     """
-    if precision not in ("no", "bf16", "fp16"):
-        raise ValueError(f"precision must be no, bf16 or fp16, got {precision!r}")
-    kwargs = DistributedDataParallelKwargs(find_unused_parameters=partial_inputs)
-    return Accelerator(mixed_precision=precision, kwargs_handlers=[kwargs])
+    check_choice("precision", precision, ("no", "bf16", "fp16"))
+    # a batch of images alone leaves the text encoder unused, fine-tuning leaves the contrastive projections unused
+    kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(mixed_precision=precision, kwargs_handlers=[kwargs])
+    if accelerator.device.type == "cpu":
+        # otherwise threads add the gradients of repeated rows in the order in which they come to it
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return accelerator
+
+
+class _Gather(torch.autograd.Function):
+    # torch has had several differentiable gathers, each of them deprecated by the next
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.rows = len(tensor)
+        parts = [torch.empty_like(tensor) for _ in range(PartialState().num_processes)]
+        torch.distributed.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        # each process's loss depends on every process's rows
+        gradient = gradient.clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(gradient)
+        first = ctx.rows * PartialState().process_index
+        return gradient[first : first + ctx.rows]
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """The rows of all processes in their order, with gradients; each has to have as many."""
+    return tensor if PartialState().num_processes == 1 else _Gather.apply(tensor)
 
 
 def gather_pairs(
     image_embedding: Tensor, text_embedding: Tensor, identity: Tensor
 ) -> GatheredPairs:
     """The pairs of all processes, with gradients, and where this process's own begin."""
-    own = image_embedding.shape[0]
-    gathered_identity = concat_gather_all_gpu(identity)
+    every = gather(identity)
     return GatheredPairs(
-        concat_gather_all_gpu(image_embedding),
-        concat_gather_all_gpu(text_embedding),
-        gathered_identity,
-        gathered_identity,
-        offset=own * PartialState().process_index,
+        gather(image_embedding),
+        gather(text_embedding),
+        every,
+        every,
+        offset=len(identity) * PartialState().process_index,
     )
 
 
@@ -57,6 +82,59 @@ class GatheredRows(NamedTuple):
 def gather_rows(embedding: Tensor, identity: Tensor) -> GatheredRows:
     """The embeddings of all processes, with gradients, so that mining sees the whole batch."""
     offset = embedding.shape[0] * PartialState().process_index
-    return GatheredRows(
-        concat_gather_all_gpu(embedding), concat_gather_all_gpu(identity), offset
-    )
+    return GatheredRows(gather(embedding), gather(identity), offset)
+
+
+class GatheredBatchNorm1d(nn.BatchNorm1d):
+    """A batch norm whose statistics are those of all processes' rows, on any device.
+
+    Each process must have as many rows. torch's ``SyncBatchNorm`` does not run on CPUs.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        first = len(input) * PartialState().process_index
+        return super().forward(gather(input))[first : first + len(input)]
+
+
+def gather_batch_norms(model: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """Where there are several processes, makes each batch norm one over the rows of all; weights and names stay."""
+    if accelerator.num_processes == 1:
+        return model
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.BatchNorm1d:
+                gathered = GatheredBatchNorm1d(
+                    child.num_features, child.eps, child.momentum
+                )
+                # the same tensors under the same names: checkpoints know no difference
+                gathered._parameters = child._parameters
+                gathered._buffers = child._buffers
+                setattr(module, name, gathered)
+    return model
+
+
+def mean_over_processes(
+    values: Mapping[str, Tensor], accelerator: Accelerator
+) -> Dict[str, Tensor]:
+    """Each scalar's mean over the processes; all of them have to call this with the same names."""
+    if accelerator.num_processes == 1:
+        return dict(values)
+    names = sorted(values)
+    stacked = torch.stack([values[name].float() for name in names])
+    return dict(zip(names, accelerator.reduce(stacked, "mean")))
+
+
+def highest_over_processes(value: int, accelerator: Accelerator) -> int:
+    """The highest number that any process gives; all of them have to call this."""
+    if accelerator.num_processes == 1:
+        return value
+    own = torch.tensor([value], device=accelerator.device)
+    return int(accelerator.gather(own).max())
+
+
+def leave_process_group() -> None:
+    """Ends the conversation of several processes, at the end of a program."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

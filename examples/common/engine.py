@@ -6,6 +6,7 @@
 
 """The training loop that the pretraining and the fine-tuning recipes share."""
 
+import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional
 
 import torch
 from accelerate import Accelerator
+from examples.common.checks import check_range
+from examples.common.distributed import highest_over_processes, mean_over_processes
 from examples.common.logging import MetricsLogger
 from examples.common.optim import Schedule, set_learning_rate
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
+from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.utils.checkpoint import Checkpoint, write_checkpoint
 from torchmultimodal_reid.utils.optimizer_state import (
     load_optimizer_state,
@@ -51,6 +55,12 @@ class LoopConfig:
         500  # steps between two evaluations on the validation split; 0 for none
     )
     keep: int = 2  # how many checkpoints stay
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "log_every", "keep"):
+            check_range(f"loop.{key}", getattr(self, key), 1)
+        for key in ("gradient_clip", "checkpoint_every", "evaluate_every"):
+            check_range(f"loop.{key}", getattr(self, key), 0)
 
 
 @dataclass
@@ -105,14 +115,8 @@ class Trainer:
         self.best: Optional[Dict[str, float]] = None
         self.stop_signal: Optional[int] = None
 
-    def resume(self) -> int:
-        """Goes back to the newest whole checkpoint, if there is one, and returns its number of finished steps."""
-        checkpoint = latest_checkpoint(self.directory / CHECKPOINTS)
-        if checkpoint is not None:
-            self._restore(checkpoint)
-        return self.step
-
-    def _restore(self, checkpoint: Checkpoint) -> None:
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes back to a checkpoint of this run, from :func:`find_checkpoint`."""
         load_state_dict(
             self.model, checkpoint.tensors["model"], source=str(checkpoint.path)
         )
@@ -122,7 +126,7 @@ class Trainer:
             checkpoint.tensors["optimizer"],
             checkpoint.metadata["optimizer"],
         )
-        self.step = int(checkpoint.metadata["step"])
+        self.step = finished_steps(checkpoint)
         self.best = checkpoint.metadata["best"]
 
     def fit(
@@ -131,8 +135,8 @@ class Trainer:
         compute_losses: LossFunction,
         evaluate: Optional[Evaluate] = None,
         description: str = "",
-    ) -> bool:
-        """Trains from the current step to the last.
+    ) -> None:
+        """Trains from the current step to the last, or to the one in which ``stop_signal`` came; either is saved.
 
         Args:
             batches (Iterable[PersonBatch]): One batch for each remaining step.
@@ -141,8 +145,8 @@ class Trainer:
                 validation split, ``"selection"`` among them, the higher the better. Default: None.
             description (str): What stands before the progress bar. Default: "".
 
-        Returns:
-            bool: True at the end of the run, False if ``stop_signal`` stopped it (it is saved then, to be resumed).
+        Raises:
+            DataError: If a sample cannot be read. The run can be resumed once it was mended.
         """
         model, self.optimizer = self.accelerator.prepare(self.model, self.optimizer)
         previous = {
@@ -165,14 +169,22 @@ class Trainer:
                     )
                     if evaluate is not None and self._is_due(self.loop.evaluate_every):
                         self._evaluate(evaluate, logger)
-                    if self._is_due(self.loop.checkpoint_every) or self.stop_signal:
+                    # a signal may reach one process alone: they stop in the same step or would wait for each other
+                    stop = highest_over_processes(
+                        self.stop_signal or 0, self.accelerator
+                    )
+                    if stop or self._is_due(self.loop.checkpoint_every):
                         self._save()
-                    if self.stop_signal:
+                    if stop:
+                        self.stop_signal = stop
                         break
+        except DataError as error:
+            raise DataError(
+                f"{error}. Mend it, and go on with --resume {self.directory}"
+            ) from error
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        return self.stop_signal is None
 
     def _train_step(
         self,
@@ -190,14 +202,15 @@ class Trainer:
         total = sum_losses(losses, self.weights)
         if not torch.isfinite(total):
             values = ", ".join(
-                f"{name} {float(loss):.4g}" for name, loss in losses.items()
+                f"{name} {loss.item():.4g}" for name, loss in losses.items()
             )
             raise ValueError(
                 f"the loss is not finite at step {self.step} ({values}); lower optimizer.lr or loop.gradient_clip, and "
                 "resume"
             )
         self.accelerator.backward(total)
-        logged = {name: loss.detach() for name, loss in losses.items()}
+        logged = {"loss": total.detach()}
+        logged.update({name: loss.detach() for name, loss in losses.items()})
         if self.loop.gradient_clip > 0:
             norm = self.accelerator.clip_grad_norm_(
                 model.parameters(), self.loop.gradient_clip
@@ -206,9 +219,11 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
+        if logger.is_due(self.step):
+            logged = mean_over_processes(logged, self.accelerator)
         logger.step(
             self.step,
-            {"loss": total.detach(), **logged},
+            logged,
             num_images=len(batch.index) * self.accelerator.num_processes,
             learning_rate=learning_rate,
         )
@@ -252,7 +267,17 @@ class Trainer:
         return self.step == self.loop.steps or (every > 0 and self.step % every == 0)
 
     def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
+        if number == self.stop_signal == signal.SIGINT:
+            raise KeyboardInterrupt  # a second Ctrl-C does not wait for the step
         self.stop_signal = number
+        if self.accelerator.is_main_process:
+            # print() must not be called in the midst of another print()
+            os.write(2, b"\nfinishing this step, to save it\n")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last step was done, signal or not."""
+        return self.step >= self.loop.steps
 
     @property
     def result(self) -> Path:
@@ -263,6 +288,26 @@ class Trainer:
             if best.is_dir()
             else self.directory / CHECKPOINTS / step_name(self.step)
         )
+
+
+def find_checkpoint(directory: Path, loop: LoopConfig) -> Optional[Checkpoint]:
+    """The newest whole checkpoint of the run in ``directory``; None if it was stopped before its first.
+
+    Raises:
+        CheckpointError: If there are checkpoints but each is broken.
+        ValueError: If the run has gone beyond ``loop.steps`` already.
+    """
+    checkpoint = latest_checkpoint(directory / CHECKPOINTS)
+    if finished_steps(checkpoint) > loop.steps:
+        raise ValueError(
+            f"the run in {directory} has {finished_steps(checkpoint)} finished steps, more than loop.steps {loop.steps}"
+        )
+    return checkpoint
+
+
+def finished_steps(checkpoint: Optional[Checkpoint]) -> int:
+    """How many steps were finished when ``checkpoint`` was written; 0 for none."""
+    return 0 if checkpoint is None else int(checkpoint.metadata["step"])
 
 
 def sum_losses(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -71,6 +71,10 @@ class MetricsLogger:
             mininterval=0.2 if on_terminal else 15.0,
         )
 
+    def is_due(self, step: int) -> bool:
+        """Whether the metrics of this step are written."""
+        return step % self.every == 0 or step == self.num_steps
+
     def step(
         self,
         step: int,
@@ -90,7 +94,7 @@ class MetricsLogger:
         if not self.is_main:
             return
         self._images += num_images
-        if step % self.every == 0 or step == self.num_steps:
+        if self.is_due(step):
             values = _numbers(metrics)
             elapsed = max(time.perf_counter() - self._clock, 1e-9)
             rate = self._images / elapsed

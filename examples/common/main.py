@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import Callable, TYPE_CHECKING
 
+from examples.common.distributed import leave_process_group
+
 if TYPE_CHECKING:
     from examples.common.engine import Trainer
 
@@ -38,19 +40,23 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def finish(trainer: "Trainer", module: str) -> None:
-    """Says where the result of a run lies; for a run that a signal stopped, how to go on, with the signal's status.
+    """Says where the result of a run lies; for one that a signal stopped before its end, how to go on, and exits with
+    130 after Ctrl-C, as a shell expects, and with 0 after SIGTERM, for a scheduler that will resume it.
 
     Args:
         trainer (Trainer): After ``fit``.
         module (str): The recipe, as ``python -m`` takes it.
     """
-    if trainer.stop_signal is None:
-        if trainer.accelerator.is_main_process:
+    is_main = trainer.accelerator.is_main_process
+    leave_process_group()
+    if trainer.is_finished:
+        if is_main:
             print(f"done after {trainer.step} steps: {trainer.result}")
         return
-    print(
-        f"stopped after step {trainer.step}, which is saved; go on with: "
-        f"python -m {module} --resume {trainer.directory}",
-        file=sys.stderr,
-    )
+    if is_main:
+        print(
+            f"stopped after step {trainer.step}, which is saved; "
+            f"go on with: python -m {module} --resume {trainer.directory}",
+            file=sys.stderr,
+        )
     sys.exit(130 if trainer.stop_signal == signal.SIGINT else 0)

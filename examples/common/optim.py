@@ -52,7 +52,7 @@ class ScheduleConfig:
     warmup_factor: float = 0.01  # of the learning rate at step 0 of the warm-up
     end_factor: float = 0.01  # of the learning rate at the end of a cosine
     milestones: Tuple[int, ...] = ()  # steps at which multistep multiplies by gamma
-    gamma: float = 0.1
+    gamma: float = 0.1  # of multistep
 
 
 Schedule = Callable[[int], float]

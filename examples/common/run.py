@@ -19,6 +19,34 @@ from torchmultimodal_reid.utils.environment import environment_stamp
 RUN_FILE = "run.json"
 
 
+def check_run(
+    directory: Union[str, Path], *, resume: bool = False, is_main: bool = True
+) -> Path:
+    """Says early, before data and model are looked at, whether :func:`prepare_run` will take a directory.
+
+    Arguments, returned value and errors are those of :func:`prepare_run`; nothing is written.
+    """
+    directory = Path(directory)
+    if not is_main:
+        return directory
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"{directory} is there already, and is no folder.")
+    begun = {RUN_FILE, CONFIG_FILE}
+    found = (
+        {entry.name for entry in directory.iterdir()} if directory.exists() else set()
+    )
+    if resume and not found & begun:
+        raise ValueError(
+            f"expected a run to resume in {directory}, but it has no {RUN_FILE}"
+        )
+    # a process that was killed while it made the directory may have left that; from then on it can be resumed
+    if not resume and found - {f".{CONFIG_FILE}.writing"}:
+        raise ValueError(
+            f"{directory} is there already. Go on with it by --resume {directory}, or choose another name."
+        )
+    return directory
+
+
 def prepare_run(
     directory: Union[str, Path],
     config: Any,
@@ -27,7 +55,7 @@ def prepare_run(
     resume: bool = False,
     is_main: bool = True,
 ) -> Path:
-    """Makes a run's directory and notes what the run is made of.
+    """Makes a run's directory and notes what the run is made of. Call it last, when data and model were checked.
 
     It holds ``config.yaml``, resolved, and ``run.json`` with one entry each time the run was started or resumed: the
     command, the seed, versions, commit and devices.
@@ -45,28 +73,21 @@ def prepare_run(
     Raises:
         ValueError: If the directory holds something and this is no resumption, or there is nothing to resume.
     """
-    directory = Path(directory)
+    directory = check_run(directory, resume=resume, is_main=is_main)
     if not is_main:
         return directory
-    if resume and not (directory / RUN_FILE).is_file():
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
         raise ValueError(
-            f"expected a run to resume in {directory}, but it has no {RUN_FILE}"
-        )
-    if (
-        not resume
-        and directory.exists()
-        and (not directory.is_dir() or any(directory.iterdir()))
-    ):
-        raise ValueError(
-            f"{directory} is there already. Go on with it by --resume {directory}, or choose another name."
-        )
-    directory.mkdir(parents=True, exist_ok=True)
+            f"the run's folder {directory} cannot be made: {error.strerror}"
+        ) from error
     sessions: List[Dict[str, Any]] = []
     changed: List[str] = []
     if resume:
-        sessions = json.loads((directory / RUN_FILE).read_text(encoding="utf-8"))[
-            "sessions"
-        ]
+        if (directory / RUN_FILE).is_file():
+            text = (directory / RUN_FILE).read_text(encoding="utf-8")
+            sessions = json.loads(text)["sessions"]
         changed = _changes(directory / CONFIG_FILE, to_plain(config))
     if changed:
         print(

@@ -9,9 +9,11 @@
 from dataclasses import dataclass, field
 from typing import Dict, Optional, Tuple
 
+from examples.common.checks import check_choice, check_range, check_weights
 from examples.common.data import DataConfig, ImageConfig
 from examples.common.engine import LoopConfig
 from examples.common.optim import OptimizerConfig, ScheduleConfig
+from torchmultimodal_reid.models.saved import MMET_BUILDERS
 
 
 @dataclass
@@ -25,6 +27,11 @@ class TextConfig:
     max_length: int = 77  # longest caption in tokens; what goes past it is cut
     overflow: str = "truncate"  # truncate or error: what happens to a longer caption
 
+    def __post_init__(self) -> None:
+        check_choice("text.overflow", self.overflow, ("truncate", "error"))
+        check_range("text.vocab_size", self.vocab_size, 1)
+        check_range("text.max_length", self.max_length, 3)
+
 
 @dataclass
 class ModelConfig:
@@ -34,13 +41,19 @@ class ModelConfig:
     patch_size: int = 16  # side of a patch in pixels
     drop_path: Optional[float] = None  # stochastic depth of each encoder's last layer
 
+    def __post_init__(self) -> None:
+        check_choice("model.builder", self.builder, tuple(MMET_BUILDERS))
+        check_range("model.patch_size", self.patch_size, 1)
+        if self.drop_path is not None:
+            check_range("model.drop_path", self.drop_path, 0, 1)
+
 
 @dataclass
 class MaskingConfig:
     """Masked Multimodal Modelling: ranges from which the ratios of a step are drawn."""
 
-    patch_ratio: Tuple[float, float] = (0.3, 0.5)
-    token_ratio: Tuple[float, float] = (0.15, 0.3)
+    patch_ratio: Tuple[float, float] = (0.3, 0.5)  # share of the patches
+    token_ratio: Tuple[float, float] = (0.15, 0.3)  # share of the words
     block_wise: bool = True  # mask rectangles of patches rather than single ones
     normalize_pixels: bool = (
         True  # predict pixels relative to their patch's mean and deviation
@@ -52,7 +65,7 @@ class PretrainConfig:
     """``python -m examples.mmet.pretrain``"""
 
     output: str = "???"  # folder of the run
-    seed: int = 0
+    seed: int = 0  # of all that is drawn
     precision: str = "no"  # no (float32), bf16 or fp16
     batch_size: int = 64  # pairs a step, over all processes
     images_per_identity: Optional[int] = (
@@ -85,6 +98,26 @@ class PretrainConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
+    def __post_init__(self) -> None:
+        check_range("batch_size", self.batch_size, 1)
+        if self.images_per_identity is not None:
+            check_range("images_per_identity", self.images_per_identity, 1)
+            if self.batch_size % self.images_per_identity:
+                raise ValueError(
+                    f"batch_size {self.batch_size} is not a multiple of images_per_identity {self.images_per_identity}"
+                )
+        check_weights(self, "mixture")
+        check_weights(self, "losses")
+        for source, own in (
+            ("image", ("mim", "mmm_image")),
+            ("text", ("mlm", "mmm_text")),
+        ):
+            if self.mixture[source] > 0 and not any(self.losses[name] for name in own):
+                raise ValueError(
+                    f"mixture.{source} is {self.mixture[source]}, but the losses of {source}s alone, "
+                    f"{' and '.join(own)}, have weight 0; set both or neither"
+                )
+
 
 @dataclass
 class FinetuneConfig:
@@ -94,7 +127,7 @@ class FinetuneConfig:
     pretrained: Optional[str] = (
         None  # checkpoint of pretrain.py; without it the model starts from random weights
     )
-    seed: int = 0
+    seed: int = 0  # of all that is drawn
     precision: str = "no"  # no (float32), bf16 or fp16
     identities_per_batch: int = 16  # P, over all processes
     images_per_identity: int = 4  # K
@@ -108,7 +141,7 @@ class FinetuneConfig:
         "image",
         "text",
     )  # image alone for data without captions
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.1  # of the identity loss
     margin: Optional[float] = 0.3  # of the triplet loss; null for a soft margin
     temperature: float = 0.07  # of the contrasts
     # weight of each loss; 0 switches it off
@@ -129,6 +162,21 @@ class FinetuneConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
+    def __post_init__(self) -> None:
+        for name in self.modalities:
+            check_choice("modalities", name, ("image", "text"))
+        if not self.modalities:
+            raise ValueError("modalities must hold image, text or both, got none")
+        check_range("label_smoothing", self.label_smoothing, 0, 1)
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+        check_weights(self, "losses")
+        alone = [f"identity_{self.modalities[0]}", f"triplet_{self.modalities[0]}"]
+        if len(self.modalities) == 1 and not any(self.losses[name] for name in alone):
+            raise ValueError(
+                f"modalities is {self.modalities[0]} alone, but its losses {' and '.join(alone)} have weight 0"
+            )
+
 
 @dataclass
 class EvaluateConfig:
@@ -136,6 +184,17 @@ class EvaluateConfig:
 
     checkpoint: str = "???"  # checkpoint of finetune.py
     output: str = "???"  # folder for the table, the JSON and the figures
-    batch_size: int = 128
-    figures: bool = True
+    batch_size: int = 128  # images or captions at a time
+    # those with text need captions, else they are left out
+    queries: Tuple[str, ...] = ("image", "text", "image+text")
+    figures: bool = True  # draw ranked lists and CMC curves
     data: DataConfig = field(default_factory=DataConfig)
+
+    def __post_init__(self) -> None:
+        check_range("batch_size", self.batch_size, 1)
+        for name in self.queries:
+            check_choice("queries", name, ("image", "text", "image+text"))
+        if "image" not in self.queries:
+            raise ValueError(
+                f"queries must hold image, got {', '.join(self.queries) or 'none'}"
+            )

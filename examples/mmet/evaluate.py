@@ -15,7 +15,7 @@ from typing import List, Optional
 import torch
 from examples.common.config import load_config
 from examples.common.data import read_split
-from examples.common.distributed import make_accelerator
+from examples.common.distributed import leave_process_group, make_accelerator
 from examples.common.main import run_main
 from examples.mmet.definitions import EvaluateConfig
 from examples.mmet.pictures import draw_pictures
@@ -75,9 +75,15 @@ def person_attributes(image: PersonImage) -> dict:
 
 def main(argv: Optional[list] = None) -> None:
     config, _ = load_config(
-        EvaluateConfig, argv, prog="python -m examples.mmet.evaluate"
+        EvaluateConfig,
+        argv,
+        prog="python -m examples.mmet.evaluate",
+        description=__doc__,
     )
     accelerator = make_accelerator()
+    output = Path(config.output)
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"output must be a folder, but {output} is a file")
     split = read_split(config.data)
     check_split(split)
     model, tokenizer, description = load(config.checkpoint)
@@ -87,19 +93,19 @@ def main(argv: Optional[list] = None) -> None:
         split,
         description,
         tokenizer,
-        list(QUERY_KINDS),
+        config.queries,
         accelerator,
         config.batch_size,
         config.data.workers,
     )
     with torch.no_grad():
         features = retrieval.extract(model.embed)
+    leave_process_group()
     if not accelerator.is_main_process:
         return
     rows = rank_queries(features)
     rows += reference_rows(features)
 
-    output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     report = build_report(
         rows,

@@ -6,10 +6,12 @@
 
 """Queries of three kinds over one gallery, for the validation of a training run and for its evaluation."""
 
+import sys
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from accelerate import Accelerator
-from examples.common.data import evaluation_loader
+from examples.common.data import check_captions
+from examples.common.loaders import evaluation_loader
 from torch import Tensor
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.data.collate import Collate, PersonBatch
@@ -80,6 +82,8 @@ class Retrieval:
         if described:
             self.images.update({"text": described, "image+text": described})
         self.images = {kind: self.images[kind] for kind in kinds if kind in self.images}
+        if "text" in self.images:
+            check_captions(described, read)
         self.gallery_images = split.gallery
         self._gallery = PersonDataset(split.gallery, see)
         self._queries = {
@@ -122,6 +126,7 @@ class Retrieval:
             device=self.accelerator.device,
             num_rows=len(dataset),
             description=description,
+            progress=sys.stderr.isatty(),
         )
 
 

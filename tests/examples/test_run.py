@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 from examples.common.config import load_config
-from examples.common.run import prepare_run, RUN_FILE
+from examples.common.run import check_run, prepare_run, RUN_FILE
 
 
 @dataclass
@@ -80,3 +80,34 @@ def test_other_processes_write_nothing(tmp_path):
         prepare_run(tmp_path / "x", Config(), seed=1, is_main=False) == tmp_path / "x"
     )
     assert not (tmp_path / "x").exists()
+
+
+class TestCheckRun:
+    def test_a_configuration_of_the_users_own(self, tmp_path):
+        (tmp_path / "config.yaml").write_text("steps: 3 # precious\n")
+        with pytest.raises(ValueError, match="is there already"):
+            check_run(tmp_path)
+
+    def test_writes_nothing(self, tmp_path):
+        assert check_run(tmp_path / "x") == tmp_path / "x"
+        assert not (tmp_path / "x").exists()
+
+    def test_says_what_prepare_run_would(self, tmp_path):
+        prepare_run(tmp_path, Config(), seed=0)
+        with pytest.raises(ValueError, match="is there already"):
+            check_run(tmp_path)
+        assert check_run(tmp_path, resume=True) == tmp_path
+
+    def test_process_that_was_killed_while_it_made_the_folder(self, tmp_path):
+        (tmp_path / ".config.yaml.writing").write_text("ste")
+        assert check_run(tmp_path) == tmp_path
+        (tmp_path / ".config.yaml.writing").rename(tmp_path / "config.yaml")
+        (tmp_path / ".run.json.writing").write_text("{")
+        assert check_run(tmp_path, resume=True) == tmp_path
+        prepare_run(tmp_path, Config(steps=3), seed=0, resume=True)
+        assert len(sessions(tmp_path)) == 1
+
+    def test_folder_that_cannot_be_made(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(ValueError, match="cannot be made: Not a directory"):
+            prepare_run(tmp_path / "file" / "run", Config(), seed=0)

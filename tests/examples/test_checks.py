@@ -1,0 +1,56 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+from dataclasses import dataclass, field
+from typing import Dict
+
+import pytest
+from examples.common.checks import check_choice, check_range, check_weights
+
+
+@dataclass
+class Config:
+    losses: Dict[str, float] = field(default_factory=lambda: {"mim": 1.0, "mlm": 1.0})
+
+
+@pytest.mark.parametrize("value", [1, 2.5, 4])
+def test_range_holds_its_ends(value):
+    check_range("steps", value, 1, 4)
+
+
+def test_range():
+    with pytest.raises(ValueError, match="^steps must be >= 1, got 0$"):
+        check_range("steps", 0, 1)
+    with pytest.raises(ValueError, match="^share must be from 0 to 1, got 1.5$"):
+        check_range("share", 1.5, 0, 1)
+    with pytest.raises(ValueError, match="got nan"):
+        check_range("share", float("nan"), 0, 1)
+
+
+def test_choice_names_the_nearest():
+    check_choice("overflow", "error", ("truncate", "error"))
+    expected = "overflow must be one of truncate, error, got 'trunkate'. Did you mean truncate?"
+    with pytest.raises(ValueError, match=expected):
+        check_choice("overflow", "trunkate", ("truncate", "error"))
+
+
+class TestWeights:
+    def test_some_may_be_0(self):
+        check_weights(Config({"mim": 0.0, "mlm": 0.5}), "losses")
+
+    @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+    def test_must_be_numbers(self, weight):
+        with pytest.raises(ValueError, match="losses.mim must be a weight >= 0"):
+            check_weights(Config({"mim": weight, "mlm": 1.0}), "losses")
+
+    def test_unknown(self):
+        expected = "unknown key losses.mlmm. Did you mean losses.mlm. Known: mim, mlm"
+        with pytest.raises(ValueError, match=expected):
+            check_weights(Config({"mim": 1.0, "mlm": 1.0, "mlmm": 1.0}), "losses")
+
+    def test_all_0(self):
+        with pytest.raises(ValueError, match="every weight of losses is 0"):
+            check_weights(Config({"mim": 0.0, "mlm": 0.0}), "losses")
