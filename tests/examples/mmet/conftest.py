@@ -138,6 +138,7 @@ class Process:
             "MODULE": RECIPES[recipe].__name__,
             "ARGUMENTS": arguments,
             "LOG": str(log),
+            "START_METHOD": multiprocessing.get_start_method(),
             "ENVIRONMENT": {**CPU, **(environment or {})},
         }
         script = Path(__file__).with_name("recipe_process.py")
