@@ -53,7 +53,7 @@ def reference_rows(features: RetrievalFeatures) -> List[ResultRow]:
     ]
     told = [told_attributes(entry) for entry in features.query_images.get("text", ())]
     known = [person_attributes(entry) for entry in features.gallery_images]
-    if told and all(told) and any(known):
+    if any(told) and any(known):
         query = features.query["text"]
         oracle = attribute_oracle(
             told, known, query.identity, gallery.identity, query.camera, gallery.camera
