@@ -10,6 +10,7 @@ from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.protocols import (
     evaluate_protocol,
     get_protocol,
+    number_images,
     PROTOCOLS,
     rank_protocol,
 )
@@ -35,6 +36,7 @@ GALLERY = Features(
         ("text-to-image", "text", 1),
         ("text-to-image-cross-camera", "text", 2),
         ("image+text-to-image", "image+text", 2),
+        ("image-to-image-single-shot", "image", 1),
     ],
 )
 def test_camera_filter(name: str, query: str, first_rank: int) -> None:
@@ -73,3 +75,27 @@ def test_ranked_gallery_without_filter() -> None:
     assert ranked.is_match.tolist() == [[True, False]]
     with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
         rank_gallery(get_protocol("text-to-image"), QUERY, GALLERY, top_k=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["image-to-image-no-camera", "image+text-to-image-no-camera"]
+)
+def test_without_cameras_only_the_querys_own_image_is_dropped(name: str) -> None:
+    protocol = get_protocol(name)
+    # the gallery's second image, of the query's camera and nearest, counts unless it is the query itself
+    paths = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    for own, position in (("e.jpg", [1, 3, 0]), ("b.jpg", [3, 0, -1])):
+        asked, numbers = number_images([own], paths)
+        query = QUERY._replace(camera=asked)
+        gallery = GALLERY._replace(camera=numbers)
+        ranked = rank_gallery(protocol, query, gallery, top_k=3)
+        assert ranked.position.tolist() == [position]
+        metrics = evaluate_protocol(protocol, query, gallery, max_rank=2)
+        assert metrics.cmc.tolist() == [float(own == "e.jpg"), 1.0]
+
+
+def test_without_cameras_the_cameras_themselves_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"numbers of number_images\(\)"):
+        evaluate_protocol(get_protocol("image-to-image-no-camera"), QUERY, GALLERY)
+    with pytest.raises(ValueError, match="the gallery holds a.jpg twice"):
+        number_images([], ["a.jpg", "a.jpg"])

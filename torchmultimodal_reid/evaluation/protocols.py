@@ -6,9 +6,10 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Dict, Optional, Sequence, Union
+from typing import Dict, Optional, Sequence, Tuple, Union
 
 import torch
+from torch import Tensor
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.ranking import (
     evaluate_ranking,
@@ -31,6 +32,9 @@ class EvaluationProtocol:
             hit, as torchreid, fast-reid and TransReID) or ``"trapezoid"`` (as Market-1501's Matlab code).
         metric (str): ``"cosine"`` or ``"euclidean"``.
         note (str): What a reader of the number must know.
+        own_image_filter (bool): Whether the gallery entry that is the query's own image is dropped, and nothing else,
+            for data without camera numbers. The features then hold the images' numbers from :func:`number_images` in
+            place of cameras. Default: ``False``
     """
 
     name: str
@@ -40,6 +44,12 @@ class EvaluationProtocol:
     average_precision: str = "hits"
     metric: str = "cosine"
     note: str = ""
+    own_image_filter: bool = False
+
+    @property
+    def drops_matches(self) -> bool:
+        """Whether what stands in ``Features.camera`` decides which matches are dropped."""
+        return self.camera_filter or self.own_image_filter
 
 
 _SKIPPED = (
@@ -80,6 +90,33 @@ _CATALOGUE = (
         note="Gallery images of the query's identity and camera are dropped. "
         + _SKIPPED,
     ),
+    EvaluationProtocol(
+        "image-to-image-no-camera",
+        1,
+        "image",
+        camera_filter=False,
+        note="Without camera numbers: every gallery image counts but the query's own. Images of the query's camera are "
+        "easy matches, so the number is higher than under image-to-image. " + _SKIPPED,
+        own_image_filter=True,
+    ),
+    EvaluationProtocol(
+        "image+text-to-image-no-camera",
+        1,
+        "image+text",
+        camera_filter=False,
+        note="Without camera numbers: every gallery image counts but the query's own. Images of the query's camera are "
+        "easy matches, so the number is higher than under image+text-to-image. "
+        + _SKIPPED,
+        own_image_filter=True,
+    ),
+    EvaluationProtocol(
+        "image-to-image-single-shot",
+        1,
+        "image",
+        camera_filter=False,
+        note="One gallery image of each person, of another view than the query; the mean over seeded splits whose hash "
+        "stands on the result. " + _SKIPPED,
+    ),
 )
 
 PROTOCOLS: Dict[str, EvaluationProtocol] = {
@@ -101,6 +138,50 @@ def get_protocol(name: str) -> EvaluationProtocol:
     )
 
 
+def number_images(
+    query: Sequence[str], gallery: Sequence[str]
+) -> Tuple[Tensor, Tensor]:
+    """Numbers for images, to stand in ``Features.camera`` under a protocol that drops only the query's own image.
+
+    Args:
+        query (Sequence[str]): Path of each query's image.
+        gallery (Sequence[str]): Path of each gallery image.
+
+    Returns:
+        Tuple[Tensor, Tensor]: Numbers of queries ``(q,)`` and gallery ``(n,)``, long; equal where the paths are.
+
+    Raises:
+        ValueError: If the gallery holds an image twice.
+    """
+    numbers: Dict[str, int] = {}
+    for path in gallery:
+        if path in numbers:
+            raise ValueError(
+                f"the gallery holds {path} twice; a protocol without cameras needs each image once"
+            )
+        numbers[path] = len(numbers)
+    asked = [numbers.setdefault(path, len(numbers)) for path in query]
+    return torch.tensor(asked, dtype=torch.long), torch.arange(len(gallery))
+
+
+def filter_labels(
+    protocol: EvaluationProtocol, query: Features, gallery: Features
+) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+    """What decides which matches are dropped: cameras, numbers of images, or ``(None, None)`` where nothing is.
+
+    Raises:
+        ValueError: If numbers of images are expected and the gallery's are not distinct.
+    """
+    if not protocol.drops_matches:
+        return None, None
+    if protocol.own_image_filter and len(gallery.camera.unique()) < len(gallery.camera):
+        raise ValueError(
+            f"{protocol.name} drops only the query's own image: put the numbers of number_images() in the place of "
+            "the cameras"
+        )
+    return query.camera, gallery.camera
+
+
 def evaluate_protocol(
     protocol: EvaluationProtocol,
     query: Features,
@@ -120,13 +201,14 @@ def evaluate_protocol(
         device (Optional[Union[str, torch.device]]): Where to compute. Default: ``None``, where the gallery is
         tpr_at_fpr (Optional[Sequence[float]]): False positive rates. Default: ``None``
     """
+    query_labels, gallery_labels = filter_labels(protocol, query, gallery)
     return evaluate_ranking(
         query.embedding,
         gallery.embedding,
         query.identity,
         gallery.identity,
-        query.camera if protocol.camera_filter else None,
-        gallery.camera if protocol.camera_filter else None,
+        query_labels,
+        gallery_labels,
         metric=protocol.metric,
         max_rank=max_rank,
         device=device,
@@ -142,13 +224,14 @@ def rank_protocol(
     device: Optional[Union[str, torch.device]] = None,
 ) -> QueryRanks:
     """What each query found under a protocol; arguments as for :func:`evaluate_protocol`."""
+    query_labels, gallery_labels = filter_labels(protocol, query, gallery)
     return rank_queries(
         query.embedding,
         gallery.embedding,
         query.identity,
         gallery.identity,
-        query.camera if protocol.camera_filter else None,
-        gallery.camera if protocol.camera_filter else None,
+        query_labels,
+        gallery_labels,
         metric=protocol.metric,
         device=device,
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmultimodal_reid.evaluation.distance import distance_chunks
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.matches import Matches
-from torchmultimodal_reid.evaluation.protocols import EvaluationProtocol
+from torchmultimodal_reid.evaluation.protocols import EvaluationProtocol, filter_labels
 
 
 class RankedGallery(NamedTuple):
@@ -44,12 +44,8 @@ def rank_gallery(
     """
     if top_k < 1:
         raise ValueError(f"top_k must be at least 1, got {top_k}")
-    cameras = protocol.camera_filter
     matches = Matches(
-        query.identity,
-        gallery.identity,
-        query.camera if cameras else None,
-        gallery.camera if cameras else None,
+        query.identity, gallery.identity, *filter_labels(protocol, query, gallery)
     )
     kept = torch.from_numpy(matches.kept_columns)
     positions: List[Tensor] = []
