@@ -11,6 +11,7 @@ from typing import Dict, Optional, Tuple
 
 import torch
 from torch import nn, Tensor
+from torchmultimodal_reid.utils.errors import CheckpointError
 
 # FLAVA's poolers feed heads that MMET does not have
 FLAVA_IGNORED = (
@@ -26,6 +27,80 @@ _FLAVA_NAMES = (
     (r"^(image|text)_to_mm_projection\.", r"\1_to_mm."),
 )
 _QUERY = re.compile(r"\.attention\.query\.(weight|bias)$")
+
+_VIRTEX_NAMES = (
+    (r"^visual\.cnn\.", "visual."),
+    (r"^textual\.visual_projection\.", "projection."),
+    (r"^textual\.embedding\.layer_norm\.", "embedding.norm."),
+    (r"^textual\.(embedding|output)\.", r"\1."),
+    (r"^textual\.transformer\.", "forward_decoder."),
+    (r"^backward_textual\.transformer\.", "backward_decoder."),
+    (r"\.self_attn\.in_proj_", ".attention.input_proj."),
+    (r"\.self_attn\.out_proj\.", ".attention.output_proj."),
+    (r"\.multihead_attn\.out_proj\.", ".cross_attention.output_proj."),
+    (r"\.linear1\.", ".feedforward.inner."),
+    (r"\.linear2\.", ".feedforward.outer."),
+    (r"\.norm1\.", ".attention_norm."),
+    (r"\.norm2\.", ".cross_attention_norm."),
+    (r"\.norm3\.", ".feedforward_norm."),
+)
+_VIRTEX_SHARED = re.compile(
+    r"^backward_(textual\.(visual_projection|embedding|output)\.)"
+)
+_VIRTEX_CROSS = re.compile(r"\.multihead_attn\.in_proj_(weight|bias)$")
+
+
+def virtex_to_vtbr(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """VirTex's bicaptioning or captioning model -> :func:`~torchmultimodal_reid.models.vtbr.vtbr` of the same sizes.
+
+    | VirTex | ours |
+    |---|---|
+    | ``visual.cnn.*`` | ``visual.*`` |
+    | ``textual.visual_projection.*`` | ``projection.*`` |
+    | ``textual.embedding.{words,positions,layer_norm}.*`` | ``embedding.{words,positions,norm}.*`` |
+    | ``textual.output.*`` | ``output.*`` |
+    | ``textual.transformer.*`` | ``forward_decoder.*`` |
+    | ``backward_textual.transformer.*`` | ``backward_decoder.*`` |
+    | ``backward_textual.{visual_projection,embedding,output}.*`` | left out, being copies of ``textual.*`` |
+    | ``layers.N.self_attn.{in_proj_,out_proj.}*`` | ``layers.N.attention.{input_proj,output_proj}.*`` |
+    | ``layers.N.multihead_attn.in_proj_*`` | ``layers.N.cross_attention.{query_proj,key_value_proj}.*`` |
+    | ``layers.N.multihead_attn.out_proj.*`` | ``layers.N.cross_attention.output_proj.*`` |
+    | ``layers.N.linear{1,2}.*`` | ``layers.N.feedforward.{inner,outer}.*`` |
+    | ``layers.N.norm{1,2,3}.*`` | ``layers.N.{attention,cross_attention,feedforward}_norm.*`` |
+
+    Args:
+        state (Dict[str, Tensor]): The state dict of VirTex's model (https://arxiv.org/abs/2006.06666).
+
+    Returns:
+        Dict[str, Tensor]: The same weights under our names; unknown names are kept, for loading to report them.
+
+    Raises:
+        CheckpointError: If copies of what VirTex shares differ.
+    """
+    mapped = {}
+    for name, tensor in state.items():
+        original = _VIRTEX_SHARED.sub(r"\1", name)
+        if name == "textual.output.weight":
+            original = "textual.embedding.words.weight"
+        if original != name and original in state:
+            if not torch.equal(tensor, state[original]):
+                raise CheckpointError(
+                    f"{name} differs from {original}, but VirTex shares it between them; is it VirTex's model?"
+                )
+            if _VIRTEX_SHARED.match(name):
+                continue
+        for pattern, replacement in _VIRTEX_NAMES:
+            name = re.sub(pattern, replacement, name)
+        if _VIRTEX_CROSS.search(name):
+            query, key, value = tensor.chunk(3)
+            for part, rows in (
+                ("query_proj", query),
+                ("key_value_proj", torch.cat([key, value])),
+            ):
+                mapped[_VIRTEX_CROSS.sub(rf".cross_attention.{part}.\1", name)] = rows
+        else:
+            mapped[name] = tensor
+    return mapped
 
 
 def flava_to_mmet(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
