@@ -27,10 +27,10 @@ from examples.common.engine import (
 from examples.common.loaders import training_loader
 from examples.common.main import finish, run_main
 from examples.common.optim import build_optimizer, build_schedule
+from examples.common.retrieval import Retrieval, validate
 from examples.common.run import check_run, prepare_run
 from examples.mmet.definitions import FinetuneConfig
 from examples.mmet.losses import ReIDLosses
-from examples.mmet.retrieval import Retrieval, validate
 from examples.mmet.start import describe, new_tokenizer
 from torchmultimodal_reid.data.collate import Collate
 from torchmultimodal_reid.data.dataset import PersonDataset
@@ -157,7 +157,8 @@ def main(argv: Optional[list] = None) -> None:
     evaluate: Optional[Evaluate] = None
     if validation is not None and config.loop.evaluate_every > 0:
         kinds = ["image", "text", "image+text"] if with_text else ["image"]
-        retrieval = Retrieval(validation, description, tokenizer, kinds, accelerator)
+        cut = CaptionTransform(tokenizer, description.max_text_length)
+        retrieval = Retrieval(validation, description, kinds, accelerator, cut)
         evaluate = partial(validate, retrieval, model.embed)
 
     # by now everything was looked at but the images themselves

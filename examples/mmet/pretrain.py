@@ -26,11 +26,12 @@ from examples.common.engine import (
 from examples.common.loaders import training_loader
 from examples.common.main import finish, run_main
 from examples.common.optim import build_optimizer, build_schedule
+from examples.common.retrieval import Retrieval, validate
 from examples.common.run import check_run, prepare_run
 from examples.mmet.definitions import PretrainConfig
 from examples.mmet.losses import PretrainingLosses
 from examples.mmet.pictures import draw_reconstruction
-from examples.mmet.retrieval import contrastive_embed, Retrieval, validate
+from examples.mmet.retrieval import contrastive_embed
 from examples.mmet.start import describe, new_tokenizer
 from torchmultimodal_reid.data.collate import Collate
 from torchmultimodal_reid.data.dataset import MixtureDataset, PersonDataset
@@ -187,8 +188,9 @@ def main(argv: Optional[list] = None) -> None:
     losses = PretrainingLosses(normalize, config.seed, rank)
     evaluate: Optional[Evaluate] = None
     if validation is not None and config.loop.evaluate_every > 0:
+        read = CaptionTransform(tokenizer, config.text.max_length)
         kinds = ["image", "text"]
-        retrieval = Retrieval(validation, description, tokenizer, kinds, accelerator)
+        retrieval = Retrieval(validation, description, kinds, accelerator, read)
         evaluate = partial(validate, retrieval, contrastive_embed(encoders))
 
     # by now everything was looked at but the images themselves
