@@ -10,10 +10,8 @@ import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
-from torchmultimodal_reid.architectures.mmet_pretraining import (
-    predict_masked,
-    split_fused,
-)
+from torchmultimodal_reid.architectures.masked_streams import split_fused
+from torchmultimodal_reid.architectures.mmet_pretraining import predict_masked
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 
@@ -144,7 +142,7 @@ class TestMaskedPrediction:
             model(*pairs)
 
     def test_a_missing_part_predicts_nothing(self):
-        parts = [nn.Identity(), torch.ones(1, 2, 3), torch.ones(1, 2)]
+        parts = [nn.Identity(), torch.ones(1, 3), torch.ones(1, 2)]
         parts.append(torch.tensor([[True, False]]))
         assert predict_masked(*parts).prediction.shape == (1, 3)
         for i in range(4):

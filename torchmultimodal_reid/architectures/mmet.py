@@ -9,6 +9,7 @@ from typing import cast, NamedTuple, Optional, Tuple
 import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput, ImageEncoder
+from torchmultimodal_reid.modules.layers.attend_mask import join_padding
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 
 
@@ -112,6 +113,7 @@ class MMET(nn.Module):
         image: Optional[EncoderOutput] = None,
         text: Optional[EncoderOutput] = None,
         text_padding: Optional[Tensor] = None,
+        image_padding: Optional[Tensor] = None,
     ) -> Tensor:
         """[CLS_M] and the fused tokens, of shape ``(b, 1 + n_image + n_text, d)``.
 
@@ -119,20 +121,21 @@ class MMET(nn.Module):
             image (Optional[EncoderOutput]): From :meth:`encode_image`.
             text (Optional[EncoderOutput]): From :meth:`encode_text`, its batch in the same order.
             text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
+            image_padding (Optional[Tensor]): Bool of shape ``(b, n)``, True at padding among the image's tokens.
+                Default: None, as images have none unless patches were dropped.
         """
-        tokens = []
+        tokens, padding = [], []
         if image is not None:
             tokens.append(self.image_to_mm(image.hidden))
+            padding.append(image_padding)
         if text is not None:
             tokens.append(self.text_to_mm(text.hidden))
+            padding.append(text_padding)
         if not tokens:
             raise ValueError(
                 "got neither image nor text tokens to fuse, expected one of them or both"
             )
-        padding = text_padding if text is not None else None
-        if padding is not None and image is not None:
-            padding = nn.functional.pad(padding, (tokens[0].shape[1], 0), value=False)
-        return self.mm_encoder(torch.cat(tokens, dim=1), padding)
+        return self.mm_encoder(torch.cat(tokens, dim=1), join_padding(tokens, padding))
 
     def draw_mask(
         self,

@@ -9,9 +9,14 @@ from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import nn, Tensor
+from torchmultimodal_reid.architectures.masked_streams import (
+    ReplaceStream,
+    StreamOutput,
+)
 from torchmultimodal_reid.architectures.mmet import check_modalities, MMET
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.losses.image_text_matching import hard_negatives
+from torchmultimodal_reid.modules.masking.draws import uniform
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 
 
@@ -55,6 +60,10 @@ class MMETForPretraining(nn.Module):
         mmet (MMET): Built with a masking module.
         image_targets (Optional[nn.Module]): Images to what the image heads predict, one target a patch. None leaves
             masked image modelling out.
+        stream (Optional[nn.Module]): How the masked stream hides what the mask names: a
+            :class:`~torchmultimodal_reid.architectures.masked_streams.ReplaceStream` or
+            :class:`~torchmultimodal_reid.architectures.masked_streams.DropStream`. The heads have the width of its
+            masked tokens. Default: None, a ``ReplaceStream``.
         mim_head (Optional[nn.Module]): Image tokens to predictions. Default: None, the term is left out.
         mlm_head (Optional[nn.Module]): Text tokens to logits. Default: None, the term is left out.
         mmm_image_head (Optional[nn.Module]): Fused image tokens to predictions. Default: None, the term is left out.
@@ -63,6 +72,9 @@ class MMETForPretraining(nn.Module):
         contrast_masked (bool): Take the contrastive embeddings from the masked stream, as FLIP does
             (https://arxiv.org/abs/2212.00794), which saves a second pass through both encoders; otherwise from a pass
             that sees everything, as FLAVA does. Default: False.
+        negative_share (float): Share of the images that image-text matching also pairs with a wrong caption, one image
+            at least, chosen at random; each is one more sample for the multimodal encoder. FLAVA's data swaps 10 % of
+            the captions. Default: 1.0.
         init_logit_scale (float): The inverse temperature at first. Default: 1 / 0.07.
         max_logit_scale (float): Its upper bound. Default: 100.
 
@@ -86,11 +98,16 @@ class MMETForPretraining(nn.Module):
         mmm_text_head: Optional[nn.Module] = None,
         itm_head: Optional[nn.Module] = None,
         contrast_masked: bool = False,
+        stream: Optional[nn.Module] = None,
+        negative_share: float = 1.0,
         init_logit_scale: float = 1 / 0.07,
         max_logit_scale: float = 100.0,
     ) -> None:
         super().__init__()
+        if not 0 < negative_share <= 1:
+            raise ValueError(f"negative_share must be in (0, 1], got {negative_share}")
         self.mmet = mmet
+        self.stream = ReplaceStream() if stream is None else stream
         self.image_targets = image_targets
         self.mim_head = mim_head
         self.mlm_head = mlm_head
@@ -98,6 +115,7 @@ class MMETForPretraining(nn.Module):
         self.mmm_text_head = mmm_text_head
         self.itm_head = itm_head
         self.contrast_masked = contrast_masked
+        self.negative_share = negative_share
         self.max_logit_scale = max_logit_scale
         self.log_logit_scale = nn.Parameter(torch.tensor(init_logit_scale).log())
 
@@ -114,17 +132,14 @@ class MMETForPretraining(nn.Module):
         self._bound_logit_scale()
         if mask is None:
             mask = self.mmet.draw_mask(image, text, generator)
-        masked = self.mmet(image, text, text_padding, mask)
-        image_tokens, text_tokens = split_fused(
-            masked.multimodal, masked.image, masked.text
-        )
+        stream: StreamOutput = self.stream(self.mmet, image, text, text_padding, mask)
         target = None
         if image is not None and self.image_targets is not None:
             with torch.no_grad():
                 target = self.image_targets(image)
 
         image_embedding, text_embedding = self._contrast(
-            image, text, text_padding, masked.image, masked.text
+            image, text, text_padding, stream.image, stream.text
         )
         itm = None
         if self.itm_head is not None and image is not None and text is not None:
@@ -134,31 +149,17 @@ class MMETForPretraining(nn.Module):
                 )
             assert image_embedding is not None and text_embedding is not None
             similarity = image_embedding.detach() @ text_embedding.detach().T
-            itm = self._match(
-                masked.multimodal[:, 0],
-                masked.image,
-                masked.text,
-                text_padding,
-                hard_negatives(
-                    similarity * self.logit_scale.detach(),
-                    identity,
-                    identity,
-                    generator,
-                ),
-            )
-        image_patches = None if masked.image is None else masked.image.tokens[:, 1:]
-        text_words = None if masked.text is None else masked.text.tokens
+            similarity = similarity * self.logit_scale.detach()
+            negative = hard_negatives(similarity, identity, identity, generator)
+            itm = self._match(stream, negative, generator)
+        tokens, patches, words = stream.masked, mask.masked_patches, mask.masked_tokens
         return MMETPretrainingOutput(
-            mim=predict_masked(
-                self.mim_head, image_patches, target, mask.masked_patches
-            ),
-            mlm=predict_masked(self.mlm_head, text_words, text, mask.masked_tokens),
+            mim=predict_masked(self.mim_head, tokens.image, target, patches),
+            mlm=predict_masked(self.mlm_head, tokens.text, text, words),
             mmm_image=predict_masked(
-                self.mmm_image_head, image_tokens, target, mask.masked_patches
+                self.mmm_image_head, tokens.fused_image, target, patches
             ),
-            mmm_text=predict_masked(
-                self.mmm_text_head, text_tokens, text, mask.masked_tokens
-            ),
+            mmm_text=predict_masked(self.mmm_text_head, tokens.fused_text, text, words),
             itm=itm,
             image_embedding=image_embedding,
             text_embedding=text_embedding,
@@ -202,26 +203,37 @@ class MMETForPretraining(nn.Module):
 
     def _match(
         self,
-        fused_cls: Tensor,
-        image: EncoderOutput,
-        text: EncoderOutput,
-        text_padding: Optional[Tensor],
+        stream: StreamOutput,
         negative: Tensor,
+        generator: Optional[torch.Generator],
     ) -> MatchPrediction:
         assert self.itm_head is not None
+        fused_cls = stream.fused[:, 0]
         rows = (negative >= 0).nonzero().flatten()
+        if self.negative_share < 1:
+            order = uniform(rows.shape, generator, rows.device).argsort()
+            rows = rows[order[: max(1, round(self.negative_share * len(negative)))]]
         if len(rows) == 0:  # all are one person; attention takes no empty batch
             is_match = torch.ones_like(negative, dtype=torch.bool)
             return MatchPrediction(self.itm_head(fused_cls), is_match)
-        wrong_text = EncoderOutput(*(part[negative[rows]] for part in text))
-        some_image = EncoderOutput(*(part[rows] for part in image))
-        wrong_padding = None if text_padding is None else text_padding[negative[rows]]
-        wrong_cls = self.mmet.encode_multimodal(some_image, wrong_text, wrong_padding)[
-            :, 0
-        ]
+        assert stream.image is not None and stream.text is not None
+        wrong_cls = self.mmet.encode_multimodal(
+            _take(stream.image, rows),
+            _take(stream.text, negative[rows]),
+            (
+                None
+                if stream.text_padding is None
+                else stream.text_padding[negative[rows]]
+            ),
+            None if stream.image_padding is None else stream.image_padding[rows],
+        )[:, 0]
         logits = self.itm_head(torch.cat([fused_cls, wrong_cls]))
         is_match = torch.arange(len(logits), device=logits.device) < len(fused_cls)
         return MatchPrediction(logits, is_match)
+
+
+def _take(encoded: EncoderOutput, rows: Tensor) -> EncoderOutput:
+    return EncoderOutput(*(part[rows] for part in encoded))
 
 
 def predict_masked(
@@ -230,36 +242,25 @@ def predict_masked(
     target: Optional[Tensor],
     masked: Optional[Tensor],
 ) -> Optional[MaskedPrediction]:
-    """Runs ``head`` on the masked positions only.
+    """Runs ``head`` on the tokens at the masked positions.
 
     Args:
         head (Optional[nn.Module]): Tokens ``(m, d)`` to predictions ``(m, c)``.
-        tokens (Optional[Tensor]): Tokens of shape ``(b, n, d)``.
+        tokens (Optional[Tensor]): Tokens at the masked positions, sample by sample, of shape ``(m, d)``.
         target (Optional[Tensor]): What stands at each position, ``(b, n)`` or ``(b, n, c)``.
-        masked (Optional[Tensor]): Bool of shape ``(b, n)``, True at masked positions.
+        masked (Optional[Tensor]): Bool of shape ``(b, n)``, True at the ``m`` masked positions.
 
     Returns:
         Optional[MaskedPrediction]: None if any of the four is missing.
 
     Raises:
-        ValueError: If there are not as many targets as tokens.
+        ValueError: If there are not as many targets as positions.
     """
     if head is None or tokens is None or target is None or masked is None:
         return None
-    if target.shape[1] != tokens.shape[1]:
+    if target.shape[1] != masked.shape[1]:
         raise ValueError(
-            f"got {target.shape[1]} targets in a sample for its {tokens.shape[1]} tokens, expected one a token; "
+            f"got {target.shape[1]} targets in a sample for its {masked.shape[1]} tokens, expected one a token; "
             "is the targets' patch_size the image encoder's?"
         )
-    return MaskedPrediction(head(tokens[masked]), target[masked])
-
-
-def split_fused(
-    fused: Tensor, image: Optional[EncoderOutput], text: Optional[EncoderOutput]
-) -> Tuple[Optional[Tensor], Optional[Tensor]]:
-    """The image patches ``(b, n, d)`` and the text tokens ``(b, s, d)`` of the multimodal encoder's output, whose
-    order is [CLS_M], [CLS_I], patches, text tokens."""
-    n_image = 0 if image is None else image.tokens.shape[1]
-    image_tokens = None if image is None else fused[:, 2 : 1 + n_image]
-    text_tokens = None if text is None else fused[:, 1 + n_image :]
-    return image_tokens, text_tokens
+    return MaskedPrediction(head(tokens), target[masked])

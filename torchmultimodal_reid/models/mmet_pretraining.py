@@ -9,10 +9,18 @@
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from torch import nn, Tensor
+from torchmultimodal.modules.layers.normalizations import Fp32LayerNorm
+from torchmultimodal_reid.architectures.masked_streams import DropStream, ReplaceStream
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.architectures.mmet_pretraining import MMETForPretraining
 from torchmultimodal_reid.modules.layers.initialization import (
     initialize_transformer_weights,
+    sine_positions,
+)
+from torchmultimodal_reid.modules.layers.masked_decoder import (
+    CrossAttentionLayer,
+    MaskedTokenDecoder,
+    MaskTokens,
 )
 from torchmultimodal_reid.modules.layers.prediction_head import PredictionHead
 from torchmultimodal_reid.modules.masking.multimodal import MaskedMultimodalModeling
@@ -72,7 +80,12 @@ def mmet_for_pretraining(
     mlm: bool = True,
     mmm: bool = True,
     itm: bool = True,
-    contrast_masked: bool = False,
+    masked_stream: str = "replace",
+    decoder_dim: int = 192,
+    decoder_n_layer: int = 1,
+    decoder_n_head: int = 3,
+    contrast_masked: Optional[bool] = None,
+    negative_share: float = 1.0,
     normalize_pixels: bool = True,
     codebook: Optional[nn.Module] = None,
     codebook_size: int = 8192,
@@ -89,7 +102,16 @@ def mmet_for_pretraining(
         mlm (bool): Masked language modelling on the text encoder. Default: True.
         mmm (bool): Both, on the multimodal encoder. Default: True.
         itm (bool): Image-text matching. Default: True.
-        contrast_masked (bool): Contrast the masked stream rather than a second one that sees all. Default: False.
+        masked_stream (str): "replace": all encoders see mask tokens where patches and words are hidden, as in FLAVA.
+            "drop": they see the visible ones alone and light decoders complete them, see
+            :class:`~torchmultimodal_reid.architectures.masked_streams.DropStream`. The encoders' weights have the same
+            names and shapes. Default: "replace".
+        decoder_dim (int), decoder_n_layer (int), decoder_n_head (int): Sizes of each decoder of "drop".
+            Defaults: 192, 1, 3.
+        contrast_masked (Optional[bool]): Contrast the masked stream rather than a second one that sees all. Default:
+            None, True for "drop", so that one pass serves all losses, and False for "replace".
+        negative_share (float): Share of the images that image-text matching also pairs with a wrong caption.
+            Default: 1.0.
         normalize_pixels (bool): Predict pixels relative to their patch's mean and deviation, as MAE does, which asks
             for texture; without it for colour. Default: True.
         codebook (Optional[nn.Module]): Images to ``(b, rows, columns)`` code indices, to be predicted in place of
@@ -100,10 +122,23 @@ def mmet_for_pretraining(
         codebook_scale (float): Images are resized by this factor for the codebook; the dVAE's codes of 8 pixels need
             0.5 for patches of 16. Default: 1.0.
     """
-    image_to_mm: Any = model.image_to_mm
-    text_to_mm: Any = model.text_to_mm
-    image_dim, mm_dim = image_to_mm.in_features, image_to_mm.out_features
-    text_dim = text_to_mm.in_features
+    if masked_stream not in ("replace", "drop"):
+        raise ValueError(
+            f"masked_stream must be 'replace' or 'drop', got {masked_stream!r}"
+        )
+    image_dim, text_dim, mm_dim = _widths(model)
+    stream: nn.Module = ReplaceStream()
+    if masked_stream == "drop":
+        stream = drop_stream(
+            model,
+            mim=mim,
+            mlm=mlm,
+            mmm=mmm,
+            d_model=decoder_dim,
+            n_layer=decoder_n_layer,
+            n_head=decoder_n_head,
+        )
+        image_dim = text_dim = mm_dim = decoder_dim
     targets: nn.Module = PixelTargets(patch_size, normalize_pixels)
     patch_dim = 3 * patch_size**2
     if codebook is not None:
@@ -120,14 +155,75 @@ def mmet_for_pretraining(
         "mlm_head": head(mlm, text_dim, vocab_size),
         "mmm_image_head": head(mmm, mm_dim, patch_dim),
         "mmm_text_head": head(mmm, mm_dim, vocab_size),
-        "itm_head": nn.Linear(mm_dim, 2) if itm else None,
+        "itm_head": nn.Linear(_widths(model)[2], 2) if itm else None,
     }
     for part in heads.values():
         if part is not None:
             initialize_transformer_weights(part)
+    if contrast_masked is None:
+        contrast_masked = masked_stream == "drop"
     return MMETForPretraining(
         model,
         image_targets=targets if mim or mmm else None,
         contrast_masked=contrast_masked,
+        stream=stream,
+        negative_share=negative_share,
         **heads,
     )
+
+
+def drop_stream(
+    model: MMET,
+    *,
+    mim: bool = True,
+    mlm: bool = True,
+    mmm: bool = True,
+    d_model: int = 192,
+    n_layer: int = 1,
+    n_head: int = 3,
+) -> DropStream:
+    """A masked stream for ``model`` whose encoders see visible tokens only, with the decoders that are used.
+
+    Args:
+        model (MMET): From one of MMET's builders.
+        mim (bool), mlm (bool), mmm (bool): Whether there is a decoder of the image, the text and the multimodal
+            encoder. Defaults: True.
+        d_model (int), n_layer (int), n_head (int): Sizes of each decoder. Defaults: 192, 1, 3.
+
+    Raises:
+        ValueError: If the width is not a multiple of the number of heads, or of 4.
+    """
+    if d_model % n_head:
+        raise ValueError(
+            f"decoder_dim {d_model} is not a multiple of its {n_head} heads"
+        )
+    image_dim, text_dim, mm_dim = _widths(model)
+
+    def decoder(used: bool, width: int) -> Optional[MaskedTokenDecoder]:
+        if not used:
+            return None
+        layers = [
+            CrossAttentionLayer(d_model, n_head, 4 * d_model) for _ in range(n_layer)
+        ]
+        return MaskedTokenDecoder(
+            nn.Linear(width, d_model), layers, Fp32LayerNorm(d_model, eps=1e-12)
+        )
+
+    text_encoder: Any = model.text_encoder
+    stream = DropStream(
+        MaskTokens(sine_positions(model.grid, d_model)),
+        # [CLS] and a row of words
+        MaskTokens(sine_positions((1, text_encoder.max_length - 1), d_model)),
+        image_decoder=decoder(mim, image_dim),
+        text_decoder=decoder(mlm, text_dim),
+        mm_decoder=decoder(mmm, mm_dim),
+    )
+    initialize_transformer_weights(stream)
+    return stream
+
+
+def _widths(model: MMET) -> Tuple[int, int, int]:
+    """Widths of the image, the text and the multimodal encoder."""
+    image_to_mm: Any = model.image_to_mm
+    text_to_mm: Any = model.text_to_mm
+    return image_to_mm.in_features, text_to_mm.in_features, image_to_mm.out_features

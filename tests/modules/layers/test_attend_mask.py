@@ -6,7 +6,7 @@
 
 import torch
 from torch.nn import functional as F
-from torchmultimodal_reid.modules.layers.attend_mask import attend_mask
+from torchmultimodal_reid.modules.layers.attend_mask import attend_mask, join_padding
 
 
 def test_true_where_attention_may_look():
@@ -28,3 +28,12 @@ def test_attention_averages_over_what_is_no_padding():
     output = F.scaled_dot_product_attention(query, key, value, attend_mask(padding))
     torch.testing.assert_close(output[0], torch.full((4, 3, 5), 4.0))
     torch.testing.assert_close(output[1], torch.full((4, 3, 5), 3.0))
+
+
+def test_join_padding():
+    two, one = torch.zeros(1, 2, 3), torch.zeros(1, 1, 3)
+    assert join_padding([two, one], [None, None]) is None
+    joined = join_padding([two, one], [None, torch.tensor([[True]])])
+    assert joined.tolist() == [[False, False, True]]
+    joined = join_padding([two, one], [torch.tensor([[False, True]]), None])
+    assert joined.tolist() == [[False, True, False]]

@@ -8,10 +8,12 @@ from typing import Optional, Tuple
 
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
+from torchmultimodal_reid.modules.layers.attend_mask import attend_mask
+from torchmultimodal_reid.modules.masking.selection import gather_tokens, TokenSelection
 
 
 class ImageTransformerEncoder(nn.Module):
-    """A vision transformer whose masked patches are replaced by a learned mask token.
+    """A vision transformer whose masked patches are replaced by a learned mask token, or left out.
 
     The image encoder of FLAVA (https://arxiv.org/abs/2112.04482) for images of any shape, with attention through
     ``scaled_dot_product_attention``.
@@ -26,7 +28,10 @@ class ImageTransformerEncoder(nn.Module):
 
     Inputs:
         image (Tensor): Normalised images of shape ``(b, c, h, w)``.
-        masked_patches (Optional[Tensor]): Bool of shape ``(b, rows * columns)``, True where a patch is hidden.
+        masked_patches (Optional[Tensor]): Bool of shape ``(b, rows * columns)``, True where a patch is replaced by the
+            mask token.
+        visible (Optional[TokenSelection]): The tokens that go through the transformer, [CLS] being token 0. Default:
+            None, all of them.
     """
 
     def __init__(
@@ -43,8 +48,14 @@ class ImageTransformerEncoder(nn.Module):
         self.grid = grid
 
     def forward(
-        self, image: Tensor, masked_patches: Optional[Tensor] = None
+        self,
+        image: Tensor,
+        masked_patches: Optional[Tensor] = None,
+        visible: Optional[TokenSelection] = None,
     ) -> EncoderOutput:
         tokens = self.embeddings(image, image_patches_mask=masked_patches).embeddings
-        hidden = self.encoder(tokens).last_hidden_state
+        padding = None
+        if visible is not None:
+            tokens, padding = gather_tokens(tokens, visible), visible.padding
+        hidden = self.encoder(tokens, attend_mask(padding)).last_hidden_state
         return EncoderOutput(tokens=self.norm(hidden), hidden=hidden)

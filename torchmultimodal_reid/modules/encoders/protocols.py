@@ -7,6 +7,7 @@
 from typing import NamedTuple, Optional, Protocol, Tuple
 
 from torch import Tensor
+from torchmultimodal_reid.modules.masking.selection import TokenSelection
 
 
 class EncoderOutput(NamedTuple):
@@ -42,6 +43,19 @@ class ImageEncoder(Protocol):
         ...
 
 
+class DroppingImageEncoder(ImageEncoder, Protocol):
+    """What a masked stream that drops tokens asks of an image encoder."""
+
+    def __call__(
+        self,
+        image: Tensor,
+        masked_patches: Optional[Tensor] = None,
+        visible: Optional[TokenSelection] = None,
+    ) -> EncoderOutput:
+        """``visible`` names the tokens, [CLS] being token 0, that the output consists of; others are not seen."""
+        ...
+
+
 class TextEncoder(Protocol):
     """What :class:`~torchmultimodal_reid.architectures.mmet.MMET` asks of a text encoder."""
 
@@ -50,6 +64,19 @@ class TextEncoder(Protocol):
     ) -> EncoderOutput:
         """``text`` is ``(b, s)`` token ids that begin with [CLS]; ``text_padding`` is bool ``(b, s)``, True at
         padding. The output has the same ``s`` tokens."""
+        ...
+
+
+class DroppingTextEncoder(TextEncoder, Protocol):
+    """What a masked stream that drops tokens asks of a text encoder."""
+
+    def __call__(
+        self,
+        text: Tensor,
+        text_padding: Optional[Tensor] = None,
+        visible: Optional[TokenSelection] = None,
+    ) -> EncoderOutput:
+        """``visible`` names the tokens, [CLS] being token 0, that the output consists of; others are not seen."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import Optional
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.layers.attend_mask import attend_mask
+from torchmultimodal_reid.modules.masking.selection import gather_tokens, TokenSelection
 
 
 class TextTransformerEncoder(nn.Module):
@@ -26,6 +27,8 @@ class TextTransformerEncoder(nn.Module):
     Inputs:
         text (Tensor): Token ids of shape ``(b, s)``, the first being [CLS].
         text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
+        visible (Optional[TokenSelection]): The tokens that go through the transformer, [CLS] being token 0. Default:
+            None, all of them. Given, its padding is the padding, and ``text_padding`` is not read.
 
     Raises:
         ValueError: If the captions are longer than ``max_length``.
@@ -45,7 +48,10 @@ class TextTransformerEncoder(nn.Module):
         self.max_length = max_length
 
     def forward(
-        self, text: Tensor, text_padding: Optional[Tensor] = None
+        self,
+        text: Tensor,
+        text_padding: Optional[Tensor] = None,
+        visible: Optional[TokenSelection] = None,
     ) -> EncoderOutput:
         if text.shape[1] > self.max_length:
             raise ValueError(
@@ -53,5 +59,7 @@ class TextTransformerEncoder(nn.Module):
                 "truncate them to that length or build the model with a larger max_text_length"
             )
         tokens = self.embeddings(input_ids=text)
+        if visible is not None:
+            tokens, text_padding = gather_tokens(tokens, visible), visible.padding
         hidden = self.encoder(tokens, attend_mask(text_padding)).last_hidden_state
         return EncoderOutput(tokens=self.norm(hidden), hidden=hidden)

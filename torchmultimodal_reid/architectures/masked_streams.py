@@ -1,0 +1,247 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""How the masked stream of MMET's pretraining hides patches and words: it replaces them, or it drops them."""
+
+import math
+from typing import NamedTuple, Optional, Protocol, Tuple
+
+import torch
+from torch import nn, Tensor
+from torchmultimodal_reid.architectures.mmet import MMET
+from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
+from torchmultimodal_reid.modules.layers.attend_mask import join_padding
+from torchmultimodal_reid.modules.layers.masked_decoder import masked_rows, MaskTokens
+from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
+from torchmultimodal_reid.modules.masking.selection import select_tokens, TokenSelection
+
+
+class MaskedTokens(NamedTuple):
+    """Tokens at the masked positions, sample by sample, for the heads; None for a missing modality or decoder."""
+
+    image: Optional[Tensor]  # shape: (m, d), of the image encoder
+    text: Optional[Tensor]  # shape: (m, d), of the text encoder
+    fused_image: Optional[Tensor]  # shape: (m, d), of the multimodal encoder
+    fused_text: Optional[Tensor]  # shape: (m, d), of the multimodal encoder
+
+
+class StreamOutput(NamedTuple):
+    """The encoders' outputs on what is not hidden, and the tokens that the heads predict the hidden from."""
+
+    image: Optional[EncoderOutput]
+    text: Optional[EncoderOutput]
+    image_padding: Optional[Tensor]  # bool, True at padding among the image's tokens
+    text_padding: Optional[Tensor]  # bool, True at padding among the text's tokens
+    fused: Tensor  # shape: (b, 1 + n_image + n_text, d), [CLS_M] first
+    masked: MaskedTokens
+
+
+class MaskedStream(Protocol):
+    """What :class:`~torchmultimodal_reid.architectures.mmet_pretraining.MMETForPretraining` asks of a masked stream."""
+
+    def __call__(
+        self,
+        mmet: MMET,
+        image: Optional[Tensor],
+        text: Optional[Tensor],
+        text_padding: Optional[Tensor],
+        mask: MultimodalMask,
+    ) -> StreamOutput:
+        """One pass of ``mmet`` over a batch of images, of captions, or of pairs, without what ``mask`` hides."""
+        ...
+
+
+class ReplaceStream(nn.Module):
+    """Mask tokens stand where patches and words are hidden, in all encoders, as in FLAVA
+    (https://arxiv.org/abs/2112.04482). The encoders themselves find out what is hidden; there is no decoder.
+
+    Inputs:
+        mmet (MMET): The encoders.
+        image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
+        text (Optional[Tensor]): Token ids of shape ``(b, s)``.
+        text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
+        mask (MultimodalMask): What to hide.
+    """
+
+    def forward(
+        self,
+        mmet: MMET,
+        image: Optional[Tensor],
+        text: Optional[Tensor],
+        text_padding: Optional[Tensor],
+        mask: MultimodalMask,
+    ) -> StreamOutput:
+        seen = mmet(image, text, text_padding, mask)
+        fused_image, fused_text = split_fused(seen.multimodal, seen.image, seen.text)
+        patches = None if seen.image is None else seen.image.tokens[:, 1:]
+        words = None if seen.text is None else seen.text.tokens
+        masked = MaskedTokens(
+            _rows(patches, mask.masked_patches),
+            _rows(words, mask.masked_tokens),
+            _rows(fused_image, mask.masked_patches),
+            _rows(fused_text, mask.masked_tokens),
+        )
+        return StreamOutput(
+            seen.image, seen.text, None, text_padding, seen.multimodal, masked
+        )
+
+
+class DropStream(nn.Module):
+    """Hidden patches and words are left out of all encoders; light decoders tell what they were.
+
+    As in MAE (https://arxiv.org/abs/2111.06377), and as in FLIP (https://arxiv.org/abs/2212.00794) for the contrast of
+    the same stream. Words are dropped like patches: the text encoder sees the visible ones with the places that they
+    have in the whole caption, and no [MASK], which it would not meet after pretraining either. Only a masked first
+    token stays, replaced as the mask says, since [CLS] stands there.
+
+    The batch is rectangular whatever each sample hides: it has as many columns as the sample with most visible tokens,
+    and the others are padded. Where all see as many, as with one ratio a step, attention needs no mask.
+
+    Args:
+        image_tokens (MaskTokens): Mask tokens at the places of [CLS] and the patches.
+        text_tokens (MaskTokens): Mask tokens at the places of a caption's tokens.
+        image_decoder (Optional[nn.Module]): Reads the image encoder's tokens, such as
+            :class:`~torchmultimodal_reid.modules.layers.masked_decoder.MaskedTokenDecoder`. Default: None, for no
+            masked image modelling.
+        text_decoder (Optional[nn.Module]): The same for the text encoder. Default: None.
+        mm_decoder (Optional[nn.Module]): The same for the multimodal encoder. Default: None.
+
+    Inputs:
+        mmet (MMET): Its encoders honour ``DroppingImageEncoder`` and ``DroppingTextEncoder``.
+        image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
+        text (Optional[Tensor]): Token ids of shape ``(b, s)``.
+        text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
+        mask (MultimodalMask): What to hide.
+    """
+
+    def __init__(
+        self,
+        image_tokens: MaskTokens,
+        text_tokens: MaskTokens,
+        image_decoder: Optional[nn.Module] = None,
+        text_decoder: Optional[nn.Module] = None,
+        mm_decoder: Optional[nn.Module] = None,
+    ) -> None:
+        super().__init__()
+        self.image_tokens = image_tokens
+        self.text_tokens = text_tokens
+        self.image_decoder = image_decoder
+        self.text_decoder = text_decoder
+        self.mm_decoder = mm_decoder
+
+    def forward(
+        self,
+        mmet: MMET,
+        image: Optional[Tensor],
+        text: Optional[Tensor],
+        text_padding: Optional[Tensor],
+        mask: MultimodalMask,
+    ) -> StreamOutput:
+        patches, words, encoded_image, encoded_text = None, None, None, None
+        if image is not None:
+            hidden = mask.masked_patches
+            if hidden is None:
+                hidden = image.new_zeros(len(image), math.prod(mmet.grid)).bool()
+            # [CLS] comes before the patches
+            hidden = nn.functional.pad(hidden, (1, 0), value=False)
+            patches = split_tokens(self.image_tokens, hidden, ~hidden)
+            encoded_image = mmet.image_encoder(image, visible=patches.visible)
+        if text is not None:
+            hidden = mask.masked_tokens
+            if hidden is None:
+                hidden = torch.zeros_like(text, dtype=torch.bool)
+            visible = ~hidden if text_padding is None else ~(hidden | text_padding)
+            visible = torch.cat([torch.ones_like(visible[:, :1]), visible[:, 1:]], 1)
+            words = split_tokens(self.text_tokens, hidden, visible)
+            read = text if mask.masked_text is None else mask.masked_text
+            encoded_text = mmet.text_encoder(read, visible=words.visible)
+        image_padding = None if patches is None else patches.visible.padding
+        text_padding = None if words is None else words.visible.padding
+        fused = mmet.encode_multimodal(
+            encoded_image, encoded_text, text_padding, image_padding
+        )
+        masked = MaskedTokens(
+            _decode(self.image_decoder, encoded_image, patches),
+            _decode(self.text_decoder, encoded_text, words),
+            *self._decode_fused(fused, patches, words),
+        )
+        return StreamOutput(
+            encoded_image, encoded_text, image_padding, text_padding, fused, masked
+        )
+
+    def _decode_fused(
+        self,
+        fused: Tensor,
+        patches: Optional["SplitTokens"],
+        words: Optional["SplitTokens"],
+    ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+        """Tokens at the hidden patches and at the hidden words: one call of the decoder asks for both."""
+        if self.mm_decoder is None:
+            return None, None
+        parts = [part for part in (patches, words) if part is not None]
+        positions = [part.positions for part in parts]
+        # [CLS_M] has no place
+        positions.insert(0, torch.zeros_like(positions[0][:, :1]))
+        padding = [None, *(part.visible.padding for part in parts)]
+        queries = [part.queries for part in parts]
+        decoded = self.mm_decoder(
+            torch.cat(queries, dim=1),
+            fused,
+            torch.cat(positions, dim=1),
+            join_padding(positions, padding),
+        ).split([part.shape[1] for part in queries], dim=1)
+        rows = iter(masked_rows(part, of.masked) for part, of in zip(decoded, parts))
+        return (
+            None if patches is None else next(rows),
+            None if words is None else next(rows),
+        )
+
+
+class SplitTokens(NamedTuple):
+    """Which tokens of one modality are visible and which hidden, and what a decoder needs to know of their places."""
+
+    visible: TokenSelection
+    masked: TokenSelection
+    positions: Tensor  # shape: (b, k, d), of the visible tokens
+    queries: Tensor  # shape: (b, m, d), mask tokens at the places of the hidden ones
+
+
+def split_tokens(tokens: MaskTokens, hidden: Tensor, visible: Tensor) -> SplitTokens:
+    """Splits by two bool masks ``(b, n)``; what neither names is padding."""
+    seen = select_tokens(visible)
+    # one at least, since attention takes no empty sequence; where it stands for nothing, it is padding
+    masked = select_tokens(hidden, at_least=1)
+    return SplitTokens(
+        seen, masked, tokens.positions(seen.places), tokens(masked.places)
+    )
+
+
+def _decode(
+    decoder: Optional[nn.Module],
+    encoded: Optional[EncoderOutput],
+    part: Optional[SplitTokens],
+) -> Optional[Tensor]:
+    if decoder is None or encoded is None or part is None:
+        return None
+    decoded = decoder(
+        part.queries, encoded.tokens, part.positions, part.visible.padding
+    )
+    return masked_rows(decoded, part.masked)
+
+
+def _rows(tokens: Optional[Tensor], masked: Optional[Tensor]) -> Optional[Tensor]:
+    return None if tokens is None or masked is None else tokens[masked]
+
+
+def split_fused(
+    fused: Tensor, image: Optional[EncoderOutput], text: Optional[EncoderOutput]
+) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+    """The image patches ``(b, n, d)`` and the text tokens ``(b, s, d)`` of the multimodal encoder's output, whose
+    order is [CLS_M], [CLS_I], patches, text tokens."""
+    n_image = 0 if image is None else image.tokens.shape[1]
+    image_tokens = None if image is None else fused[:, 2 : 1 + n_image]
+    text_tokens = None if text is None else fused[:, 1 + n_image :]
+    return image_tokens, text_tokens
