@@ -52,12 +52,25 @@ class ModelConfig:
 class MaskingConfig:
     """Masked Multimodal Modelling: ranges from which the ratios of a step are drawn."""
 
+    mode: str = (
+        "replace"  # replace: mask tokens everywhere; drop: encoders see what is visible, a light decoder completes it
+    )
+    decoder_dim: int = 192  # width of drop's decoders, a multiple of 12
+    decoder_n_layer: int = 1  # layers of each of them
     patch_ratio: Tuple[float, float] = (0.3, 0.5)  # share of the patches
     token_ratio: Tuple[float, float] = (0.15, 0.3)  # share of the words
     block_wise: bool = True  # mask rectangles of patches rather than single ones
     normalize_pixels: bool = (
         True  # predict pixels relative to their patch's mean and deviation
     )
+
+    def __post_init__(self) -> None:
+        check_choice("masking.mode", self.mode, ("replace", "drop"))
+        check_range("masking.decoder_n_layer", self.decoder_n_layer, 1)
+        if self.decoder_dim < 1 or self.decoder_dim % 12:
+            raise ValueError(
+                f"masking.decoder_dim must be a multiple of 12, got {self.decoder_dim}"
+            )
 
 
 @dataclass
@@ -76,8 +89,10 @@ class PretrainConfig:
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     masking: MaskingConfig = field(default_factory=MaskingConfig)
-    contrast_masked: bool = (
-        False  # contrast the masked stream instead of a second pass that sees everything
+    # contrast the masked stream instead of a second pass that sees everything; null: with masking.mode drop
+    contrast_masked: Optional[bool] = None
+    negative_share: float = (
+        1.0  # of the images that image-text matching also pairs with a wrong caption
     )
     # how often a step takes pairs, images alone, captions alone
     mixture: Dict[str, float] = field(
@@ -100,6 +115,10 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         check_range("batch_size", self.batch_size, 1)
+        if not 0 < self.negative_share <= 1:
+            raise ValueError(
+                f"negative_share must be above 0 and at most 1, got {self.negative_share}"
+            )
         if self.images_per_identity is not None:
             check_range("images_per_identity", self.images_per_identity, 1)
             if self.batch_size % self.images_per_identity:

@@ -167,7 +167,11 @@ def main(argv: Optional[list] = None) -> None:
         mlm=config.losses["mlm"] > 0,
         mmm=config.losses["mmm_image"] > 0 or config.losses["mmm_text"] > 0,
         itm=config.losses["itm"] > 0,
+        masked_stream=config.masking.mode,
+        decoder_dim=config.masking.decoder_dim,
+        decoder_n_layer=config.masking.decoder_n_layer,
         contrast_masked=config.contrast_masked,
+        negative_share=config.negative_share,
         normalize_pixels=config.masking.normalize_pixels,
     ).to(accelerator.device)
     normalize = Normalize(config.image.mean, config.image.std).to(accelerator.device)

@@ -1,0 +1,45 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""The recipe of pretraining with the masked stream that drops."""
+
+import pytest
+from examples.common.config import load_config
+from examples.mmet.definitions import PretrainConfig
+from torchmultimodal_reid.models.saved import load_mmet
+from torchmultimodal_reid.utils.checkpoint import read_checkpoint
+
+
+def test_pretrains_the_same_encoders(run, world, pretrained, tmp_path, tools):
+    more = "masking.mode=drop masking.decoder_dim=24 loop.steps=4 losses.itm=0"
+    arguments = tools.debug("pretrain", world, tmp_path / "run", *more.split())
+    outcome = run("pretrain", arguments)
+    assert outcome.status == 0, outcome.err
+    assert len(tools.metrics(tmp_path / "run", "train/loss")) == 4
+    checkpoint = tmp_path / "run" / "best"
+    # what fine-tuning starts from has the names and shapes of the other mode's
+    load_mmet(checkpoint)
+    shapes = []
+    for path in (pretrained / "best", checkpoint):
+        tensors = read_checkpoint(path, groups=["model"]).tensors["model"]
+        shapes.append(
+            {name: value.shape for name, value in tensors.items() if "mmet." in name}
+        )
+    assert shapes[0] and shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ("masking.mode=dropp", "masking.mode must be one of replace, drop.*mean drop"),
+        ("masking.decoder_dim=50", "masking.decoder_dim must be a multiple of 12"),
+        ("masking.decoder_n_layer=0", "masking.decoder_n_layer must be >= 1"),
+        ("negative_share=0", "negative_share must be above 0 and at most 1"),
+    ],
+)
+def test_wrong_values(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(PretrainConfig, [wrong, "data.root=a", "output=b"])
