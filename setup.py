@@ -55,6 +55,8 @@ setup(
             "omegaconf>=2.4",
             "pyyaml",
             "tensorboard",
+            "sacrebleu>=2.0",
+            "pycocoevalcap>=1.2",
         ],
         "dev": requirements("dev-requirements.txt"),
     },
