@@ -4,14 +4,15 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from torchmultimodal_reid.data.errors import DataError, listed
+from torchmultimodal_reid.data.fields import caption_list, image_path
 from torchmultimodal_reid.data.sample import PersonImage, without_captions
+from torchmultimodal_reid.data.text_file import kind_of, read_json_list
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +48,13 @@ def read_captions(path: str) -> Dict[str, CaptionRecord]:
         Dict[str, CaptionRecord]: Records by their ``file_path``.
 
     Raises:
-        DataError: If the file is missing, is not JSON (names line and column), or a record does not fit the schema
-            (names the record).
+        DataError: If the file is missing, is not JSON (names line and column), repeats a key, or a record does not fit
+            the schema (names the record).
     """
     records: Dict[str, CaptionRecord] = {}
-    for number, entry in enumerate(_load_list(path)):
+    for number, entry in enumerate(
+        read_json_list(path, "captions file", "read_captions")
+    ):
         where = f"{path}: record {number} (counted from 0)"
         record = _parse(entry, where)
         if record.file_path in records:
@@ -62,67 +65,18 @@ def read_captions(path: str) -> Dict[str, CaptionRecord]:
     return records
 
 
-def _load_list(path: str) -> List[Any]:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save the captions as UTF-8"
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"{path}: the captions file cannot be read ({error.strerror})"
-        ) from error
-    try:
-        entries = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: JSON that cannot be read: {error}") from error
-    if not isinstance(entries, list):
-        raise DataError(
-            f"{path}: expected a list of records, got {_kind(entries)}; see read_captions for the schema"
-        )
-    return entries
-
-
 def _parse(entry: Any, where: str) -> CaptionRecord:
     if not isinstance(entry, dict):
         raise DataError(
-            f"{where}: expected an object with 'file_path' and 'captions', got {_kind(entry)}"
+            f"{where}: expected an object with 'file_path' and 'captions', got {kind_of(entry)}"
         )
-    file_path = entry.get("file_path")
-    if not isinstance(file_path, str) or not file_path.strip():
-        raise DataError(
-            f"{where}: 'file_path' must be the image's path as text, got {file_path!r}"
-        )
+    file_path = image_path(entry.get("file_path"), "file_path", where)
     where = f"{where} for {file_path!r}"
-    captions = entry.get("captions")
-    if not isinstance(captions, list) or not captions:
-        raise DataError(
-            f"{where}: 'captions' must be a list of at least one caption, got {captions!r}; leave the record out if "
-            "the image has none"
-        )
-    for position, caption in enumerate(captions):
-        if not isinstance(caption, str):
-            raise DataError(
-                f"{where}: caption {position} must be text, got {_kind(caption)}"
-            )
-        if not caption.strip():
-            raise DataError(
-                f"{where}: caption {position} is empty; write it or leave it out"
-            )
-        if any("\ud800" <= character <= "\udfff" for character in caption):
-            raise DataError(
-                f"{where}: caption {position} holds half of a character (a lone surrogate): {caption!r}"
-            )
+    captions = caption_list(entry.get("captions"), "captions", where)
     attributes, told = entry.get("attributes"), entry.get("told")
     if attributes is not None and not isinstance(attributes, dict):
         raise DataError(
-            f"{where}: 'attributes' must be an object, got {_kind(attributes)}"
+            f"{where}: 'attributes' must be an object, got {kind_of(attributes)}"
         )
     if told is not None:
         if not isinstance(told, list) or any(not isinstance(t, dict) for t in told):
@@ -134,16 +88,11 @@ def _parse(entry: Any, where: str) -> CaptionRecord:
                 f"{where}: 'told' has {len(told)} entries for {len(captions)} captions; it needs one for each"
             )
     return CaptionRecord(
-        file_path.replace("\\", "/"),
-        tuple(captions),
+        file_path,
+        captions,
         attributes,
         None if told is None else tuple(told),
     )
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", type(None): "null"}
-    return names.get(type(value), f"{value!r}")
 
 
 def join_captions(
