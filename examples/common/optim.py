@@ -7,10 +7,12 @@
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import torch
+from examples.common.checks import check_range
 from examples.common.layer_decay import layer_decay_factors
+from examples.common.lookahead import add_lookahead
 from fvcore.common.param_scheduler import (
     CompositeParamScheduler,
     ConstantParamScheduler,
@@ -43,6 +45,17 @@ class OptimizerConfig:
     lr_multipliers: Dict[str, float] = field(
         default_factory=dict
     )  # by prefix of the parameters' names; the longest wins
+    decay_all: Tuple[str, ...] = (
+        ()
+    )  # prefixes of the names whose norms, biases and embeddings decay too
+    lookahead_every: int = (
+        0  # steps between two moves of Lookahead's slow weights; 0 for no Lookahead
+    )
+    lookahead_alpha: float = 0.5  # part of the way that they move
+
+    def __post_init__(self) -> None:
+        check_range("optimizer.lookahead_every", self.lookahead_every, 0)
+        check_range("optimizer.lookahead_alpha", self.lookahead_alpha, 0, 1)
 
 
 @dataclass
@@ -70,14 +83,22 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         weight_decay=config.weight_decay,
         layer_decay=config.layer_decay,
         lr_multipliers=config.lr_multipliers,
+        decay_all=config.decay_all,
     )
+    optimizer: torch.optim.Optimizer
     if config.name == "adamw":
-        return torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             groups, lr=config.lr, betas=config.betas, eps=config.eps
         )
-    if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    raise ValueError(f"unknown optimizer {config.name!r}, expected 'adamw' or 'sgd'")
+    elif config.name == "sgd":
+        optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    else:
+        raise ValueError(
+            f"unknown optimizer {config.name!r}, expected 'adamw' or 'sgd'"
+        )
+    if config.lookahead_every:
+        add_lookahead(optimizer, config.lookahead_alpha, config.lookahead_every)
+    return optimizer
 
 
 def parameter_groups(
@@ -87,6 +108,7 @@ def parameter_groups(
     weight_decay: float,
     layer_decay: Optional[float] = None,
     lr_multipliers: Optional[Dict[str, float]] = None,
+    decay_all: Sequence[str] = (),
 ) -> List[Dict[str, Any]]:
     """Groups the trainable parameters by learning rate and weight decay.
 
@@ -100,6 +122,7 @@ def parameter_groups(
         layer_decay (Optional[float]): Factor from a layer to the one below it. Default: ``None``
         lr_multipliers (Optional[Dict[str, float]]): Factors by prefix of the name; the longest that fits counts.
             Default: ``None``
+        decay_all (Sequence[str]): Prefixes of the names of which everything decays. Default: none
 
     Returns:
         List[Dict[str, Any]]: Groups with ``params``, ``lr``, ``base_lr`` and ``weight_decay``, in a stable order.
@@ -115,7 +138,10 @@ def parameter_groups(
     }
     if not trainable:
         raise ValueError(f"{type(model).__name__} has no trainable parameter")
-    for prefix in multipliers:
+    for key, prefix in [
+        *(("lr_multipliers", prefix) for prefix in multipliers),
+        *(("decay_all", prefix) for prefix in decay_all),
+    ]:
         if not any(name.startswith(prefix) for name in trainable):
             heads = sorted(
                 {name[: len(prefix)] for name in trainable}
@@ -123,7 +149,7 @@ def parameter_groups(
             )
             close = difflib.get_close_matches(prefix, heads, n=1, cutoff=0.0)
             raise ValueError(
-                f"lr_multipliers: no trainable parameter begins with {prefix!r}; the nearest is {close[0]!r}"
+                f"{key}: no trainable parameter begins with {prefix!r}; the nearest is {close[0]!r}"
             )
     undecayed = _undecayed(model)
     factors = layer_decay_factors(
@@ -134,7 +160,8 @@ def parameter_groups(
         factor = factors[name]
         fitting = [prefix for prefix in multipliers if name.startswith(prefix)]
         factor *= multipliers[max(fitting, key=len)] if fitting else 1.0
-        decay = 0.0 if parameter in undecayed else weight_decay
+        spared = parameter in undecayed and not name.startswith(tuple(decay_all))
+        decay = 0.0 if spared else weight_decay
         group = groups.setdefault(
             (factor, decay), {"params": [], "weight_decay": decay}
         )
