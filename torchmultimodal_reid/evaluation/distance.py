@@ -4,7 +4,7 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Iterator, NamedTuple, Optional, Protocol, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -20,6 +20,20 @@ NORM_ROWS = 4096
 class DistanceChunk(NamedTuple):
     start: int  # row of the first query of the chunk
     distances: Tensor  # shape: (c, n), float32, overwritten by the next chunk
+
+
+class QueryDistances(Protocol):
+    """Distances from queries to a gallery that are made some queries at a time, each time that they are asked for.
+
+    What can only be had so, such as re-ranked distances, is evaluated without its matrix.
+    """
+
+    @property
+    def shape(self) -> Tuple[int, int]:
+        """Queries and gallery items."""
+
+    def chunks(self, chunk_size: Optional[int] = None) -> Iterator[DistanceChunk]:
+        """All queries in order, ``chunk_size`` at a time, or as many as fill 64 MiB."""
 
 
 def distance_chunks(
@@ -49,18 +63,18 @@ def distance_chunks(
     Raises:
         ValueError: If the shapes do not fit, a feature is NaN or infinite, or ``metric`` is unknown.
     """
-    _check_features(query_features, gallery_features, metric, chunk_size)
+    check_features(query_features, gallery_features, metric, chunk_size)
     device = gallery_features.device if device is None else torch.device(device)
     num_queries, num_gallery = len(query_features), len(gallery_features)
     rows = chunk_size or default_chunk_size(num_gallery)
     gallery = gallery_features.detach().to(device)
-    gallery_norm = _squared_norms(gallery, "gallery_features")
+    gallery_norm = squared_norms(gallery, "gallery_features")
     inverse_norm = gallery_norm.clamp_min(1e-24).rsqrt()
     buffer = torch.empty(min(rows, num_queries), num_gallery, device=device)
 
     for start in range(0, num_queries, rows):
         query = query_features[start : start + rows].detach().to(device).float()
-        query_norm = _squared_norms(query, "query_features", start)
+        query_norm = squared_norms(query, "query_features", start)
         distances = buffer[: len(query)]
         if metric == "cosine":
             # the signs and norms go to the small factors: the gallery is neither copied nor scaled
@@ -89,7 +103,8 @@ def _multiply(query: Tensor, gallery: Tensor, out: Tensor) -> None:
         torch.mm(query, part.T, out=out[:, start : start + step])
 
 
-def _squared_norms(features: Tensor, name: str, offset: int = 0) -> Tensor:
+def squared_norms(features: Tensor, name: str, offset: int = 0) -> Tensor:
+    """Squared lengths of the rows, in float32; a row that is not finite is an error that names it."""
     # in parts, so that lower precisions are never copied whole
     parts = [
         torch.linalg.vector_norm(part.float(), dim=1).square()
@@ -105,9 +120,10 @@ def _squared_norms(features: Tensor, name: str, offset: int = 0) -> Tensor:
     return norms
 
 
-def _check_features(
-    query: Tensor, gallery: Tensor, metric: str, chunk_size: Optional[int]
+def check_features(
+    query: Tensor, gallery: Tensor, metric: str, chunk_size: Optional[int] = None
 ) -> None:
+    """Raises a ValueError if two sets of features do not fit each other, or an option is not one."""
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {METRICS}, got {metric!r}")
     if chunk_size is not None and chunk_size < 1:

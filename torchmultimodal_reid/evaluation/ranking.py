@@ -4,7 +4,7 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import Iterable, Optional, Sequence, Tuple, Union
+from typing import Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torchmultimodal_reid.evaluation.distance import (
     default_chunk_size,
     distance_chunks,
     DistanceChunk,
+    QueryDistances,
 )
 from torchmultimodal_reid.evaluation.matches import Labels, Matches
 from torchmultimodal_reid.evaluation.query_ranks import (
@@ -78,7 +79,7 @@ def evaluate_ranking(
 
 
 def evaluate_distances(
-    distances: Tensor,
+    distances: Union[Tensor, QueryDistances],
     query_identities: Labels,
     gallery_identities: Labels,
     query_cameras: Optional[Labels] = None,
@@ -87,11 +88,20 @@ def evaluate_distances(
     max_rank: int = 50,
     tpr_at_fpr: Optional[Sequence[float]] = None,
 ) -> RankingMetrics:
-    """:func:`evaluate_ranking` for a matrix of distances ``(q, n)``, smaller is nearer. It is not changed."""
+    """:func:`evaluate_ranking` for given distances, smaller is nearer.
+
+    Args:
+        distances (Union[Tensor, QueryDistances]): Shape ``(q, n)``, not changed; or what makes them some queries at a
+            time, such as :func:`~torchmultimodal_reid.evaluation.re_ranking.re_rank`: then the matrix is never made.
+        others: As for :func:`evaluate_ranking`.
+
+    Raises:
+        ValueError: If shapes do not fit, a distance is NaN, or no query has a match.
+    """
     matches = Matches(
         query_identities, gallery_identities, query_cameras, gallery_cameras
     )
-    chunks = _matrix_chunks(distances, matches)
+    chunks = _given_chunks(distances, matches)
     return _evaluate(chunks, matches, max_rank, tpr_at_fpr)
 
 
@@ -123,17 +133,17 @@ def rank_queries(
 
 
 def rank_distances(
-    distances: Tensor,
+    distances: Union[Tensor, QueryDistances],
     query_identities: Labels,
     gallery_identities: Labels,
     query_cameras: Optional[Labels] = None,
     gallery_cameras: Optional[Labels] = None,
 ) -> QueryRanks:
-    """:func:`rank_queries` for a matrix of distances of shape ``(q, n)``."""
+    """:func:`rank_queries` for distances of shape ``(q, n)``, given as for :func:`evaluate_distances`."""
     matches = Matches(
         query_identities, gallery_identities, query_cameras, gallery_cameras
     )
-    return rank_chunks(_matrix_chunks(distances, matches), matches)
+    return rank_chunks(_given_chunks(distances, matches), matches)
 
 
 def _evaluate(
@@ -150,12 +160,20 @@ def _evaluate(
     return metrics._replace(tpr_at_fpr=roc.result())
 
 
-def _matrix_chunks(distances: Tensor, matches: Matches) -> Iterable[DistanceChunk]:
-    if distances.dim() != 2:
+def _given_chunks(
+    distances: Union[Tensor, QueryDistances], matches: Matches
+) -> Iterable[DistanceChunk]:
+    if len(distances.shape) != 2:
         raise ValueError(
             f"distances must have shape (queries, gallery), got {tuple(distances.shape)}"
         )
     _check_rows(matches, *distances.shape)
+    if isinstance(distances, Tensor):
+        return _matrix_chunks(distances)
+    return distances.chunks()
+
+
+def _matrix_chunks(distances: Tensor) -> Iterator[DistanceChunk]:
     rows = default_chunk_size(distances.shape[1])
     for start in range(0, len(distances), rows):
         part = distances[start : start + rows].detach()
