@@ -1,0 +1,214 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""The pretraining steps that are compared: TorchMultimodal's FLAVA, and MMET that replaces or drops what is masked."""
+
+from typing import Callable, Dict, NamedTuple, Tuple
+
+import torch
+from torch import nn, Tensor
+from torchmultimodal.models.flava.model import flava_model
+from torchmultimodal.modules.losses.flava import FLAVAPretrainingLoss
+from torchmultimodal_reid.architectures.mmet_pretraining import MMETPretrainingOutput
+from torchmultimodal_reid.models.mmet import mmet
+from torchmultimodal_reid.models.mmet_pretraining import (
+    mmet_for_pretraining,
+    multimodal_masking,
+)
+from torchmultimodal_reid.modules.losses.identity_contrastive import (
+    IdentityContrastiveLoss,
+)
+from torchmultimodal_reid.modules.losses.image_text_matching import (
+    ImageTextMatchingLoss,
+)
+from torchmultimodal_reid.modules.losses.masked_prediction import (
+    MaskedClassificationLoss,
+)
+from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
+
+VOCAB, CODES, PATCH = 30522, 8192, 16
+CLS, SEP, MASK, FIRST_WORD = 101, 102, 103, 1000
+
+
+class Size(NamedTuple):
+    """Of the models and of their batches."""
+
+    width: int = 384
+    image_layers: int = 8
+    text_layers: int = 8
+    mm_layers: int = 4
+    heads: int = 6
+    pixels: int = 224
+    words: int = 40
+    padded: int = 77  # FLAVA's captions; MMET's are as long as the batch's longest
+    batch: int = 8
+    patch_ratio: float = 0.38
+    token_ratio: float = 0.15
+    negatives: float = 0.1  # share of wrong pairs for image-text matching
+
+
+class Batch(NamedTuple):
+    image: Tensor  # (b, 3, h, w)
+    text: Tensor  # (b, words + 2)
+    mask: MultimodalMask
+    codes: Tensor  # (b, n), as a codebook would give them: its own time is left out
+
+
+def make_batch(size: Size, device: torch.device) -> Batch:
+    """Random pixels, words and codes; what is masked is the same for all."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (size.batch, size.words)
+    words = torch.randint(FIRST_WORD, VOCAB, shape, generator=generator)
+    first = torch.full((size.batch, 1), CLS)
+    text = torch.cat([first, words, torch.full_like(first, SEP)], dim=1)
+    side = size.pixels // PATCH
+    ratios = [(share, share) for share in (size.patch_ratio, size.token_ratio)]
+    masking = multimodal_masking(patch_ratio=ratios[0], token_ratio=ratios[1])
+    mask = masking((side, side), text, generator=generator)
+    image = torch.randn(size.batch, 3, size.pixels, size.pixels, generator=generator)
+    codes = torch.randint(CODES, (size.batch, side**2), generator=generator)
+    return Batch(
+        image.to(device),
+        text.to(device),
+        MultimodalMask(*(part.to(device) for part in mask)),
+        codes.to(device),
+    )
+
+
+class FlavaStep(nn.Module):
+    """FLAVA on pairs: masked modelling by the multimodal encoder, image-text matching, global contrast."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        sizes = {}
+        for part, n_layer in (
+            ("image", size.image_layers),
+            ("text", size.text_layers),
+            ("multimodal", size.mm_layers),
+        ):
+            sizes[f"{part}_hidden_size"] = size.width
+            sizes[f"{part}_num_attention_heads"] = size.heads
+            sizes[f"{part}_num_hidden_layers"] = n_layer
+            sizes[f"{part}_intermediate_size"] = 4 * size.width
+        self.model = flava_model(
+            **sizes,
+            image_size=size.pixels,
+            text_and_image_proj_size=size.width,
+            max_position_embeddings=size.padded,
+        )
+        self.loss = FLAVAPretrainingLoss(hidden_size=size.width)
+        self.wrong = max(1, round(size.negatives * size.batch))
+        self.padded = size.padded
+
+    def forward(self, batch: Batch) -> Tensor:
+        patches, words, masked_text = batch.mask
+        more = self.padded - batch.text.shape[1]
+        text = nn.functional.pad(batch.text, (0, more))
+        seen = self.model(
+            image=batch.image,
+            text=text,
+            image_patches_mask=patches,
+            text_masked=nn.functional.pad(masked_text, (0, more)),
+        )
+        # FLAVA's data swaps some captions; these pairs count for image-text matching alone
+        is_match = torch.arange(len(text), device=text.device) >= self.wrong
+        word_labels = batch.text.masked_fill(~words, -1)
+        losses = self.loss(
+            image_masked_sequence=seen.image_masked.last_hidden_state,
+            text_masked_sequence=seen.text_masked.last_hidden_state,
+            multimodal_masked_sequence=seen.multimodal_masked.last_hidden_state,
+            itm_labels=is_match.long(),
+            mim_labels=batch.codes.masked_fill(~patches, -1),
+            mlm_labels=nn.functional.pad(word_labels, (0, more), value=-1),
+            projected_image_embeddings=seen.projected_image_embeddings,
+            projected_text_embeddings=seen.projected_text_embeddings,
+        ).losses
+        terms = [
+            losses.mmm_text_loss,
+            losses.mmm_image_loss,
+            losses.itm_loss,
+            losses.global_contrastive_loss,
+        ]
+        assert all(term is not None for term in terms)
+        return torch.stack([term.float() for term in terms]).sum()
+
+
+class GivenCodes(nn.Module):
+    """In the place of a codebook: says the codes that it was told."""
+
+    codes: Tensor
+
+    def forward(self, image: Tensor) -> Tensor:
+        side = round(self.codes.shape[1] ** 0.5)
+        return self.codes.unflatten(1, (side, side))
+
+
+class MmetStep(nn.Module):
+    """MMET on pairs, with the losses that FLAVA has for them, or with all of its own."""
+
+    def __init__(self, size: Size, masked_stream: str, unimodal: bool = False) -> None:
+        super().__init__()
+        sizes = {"projection_dim": size.width, "max_text_length": size.padded}
+        for part, n_layer in (
+            ("image", size.image_layers),
+            ("text", size.text_layers),
+            ("mm", size.mm_layers),
+        ):
+            sizes[f"{part}_d_model"] = size.width
+            sizes[f"{part}_n_head"] = size.heads
+            sizes[f"{part}_n_layer"] = n_layer
+            sizes[f"{part}_dim_feedforward"] = 4 * size.width
+        self.codebook = GivenCodes()
+        self.model = mmet_for_pretraining(
+            mmet(**sizes, image_size=(size.pixels, size.pixels)),
+            mim=unimodal,
+            mlm=unimodal,
+            masked_stream=masked_stream,
+            negative_share=size.negatives,
+            codebook=self.codebook,
+            codebook_size=CODES,
+        )
+        self.classify = MaskedClassificationLoss()
+        self.match = ImageTextMatchingLoss()
+        self.contrast = IdentityContrastiveLoss()
+
+    def forward(self, batch: Batch) -> Tensor:
+        self.codebook.codes = batch.codes
+        identity = torch.arange(len(batch.text), device=batch.text.device)
+        out: MMETPretrainingOutput = self.model(
+            batch.image, batch.text, identity=identity, mask=batch.mask
+        )
+        terms = [
+            self.classify(*part)
+            for part in (out.mim, out.mlm, out.mmm_image, out.mmm_text)
+            if part is not None
+        ]
+        terms.append(self.match(*out.itm))
+        terms.append(
+            self.contrast(
+                out.image_embedding,
+                out.text_embedding,
+                identity,
+                identity,
+                out.logit_scale,
+            )
+        )
+        return torch.stack(terms).sum()
+
+
+CONTENDERS: Dict[str, Callable[[Size], nn.Module]] = {
+    "flava": FlavaStep,
+    "replace": lambda size: MmetStep(size, "replace"),
+    "drop": lambda size: MmetStep(size, "drop"),
+    "drop, all six losses": lambda size: MmetStep(size, "drop", unimodal=True),
+}
+
+
+def build(name: str, size: Size) -> Tuple[nn.Module, torch.optim.Optimizer]:
+    """A contender and its optimizer, the same for all."""
+    torch.manual_seed(0)
+    model = CONTENDERS[name](size).train()
+    return model, torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
