@@ -121,7 +121,7 @@ def load_state_dict(
 
 
 def read_state_dict(
-    path: Union[str, Path], key: Optional[str] = None
+    path: Union[str, Path], key: Optional[str] = None, *, entries: Sequence[str] = ()
 ) -> Dict[str, Tensor]:
     """Reads a file of tensors, onto the CPU and without running any code that it may hold.
 
@@ -129,6 +129,8 @@ def read_state_dict(
         path (Union[str, Path]): A ``.safetensors``, ``.pth``, ``.pt`` or ``.bin`` file.
         key (Optional[str]): Where in the file the state dict is (``"model"``, ``"state_dict"``), if not at the top.
             Default: ``None``
+        entries (Sequence[str]): Where it may be if it is not at the top and no ``key`` is given: the first entry of
+            these that the file has. Default: ``()``
 
     Raises:
         CheckpointError: If the file is missing or cut short, holds pickled objects or something else than tensors.
@@ -161,6 +163,11 @@ def read_state_dict(
             f"{path} ({path.stat().st_size} bytes) cannot be read as plain tensors: {reason}. It is cut short, "
             "or holds pickled objects, which are refused: save its state dict alone and give that."
         ) from error
+    if key is None and isinstance(content, Mapping):
+        key = next(
+            (entry for entry in entries if isinstance(content.get(entry), Mapping)),
+            None,
+        )
     if key is not None:
         if not isinstance(content, Mapping) or key not in content:
             raise CheckpointError(
