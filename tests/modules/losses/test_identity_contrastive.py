@@ -163,3 +163,58 @@ def test_wrong_arguments():
         IdentityContrastiveLoss()(
             three, three, torch.arange(3), torch.arange(3), 1.0, gathered=gathered
         )
+
+
+def test_own_pair_is_left_out():
+    # two images each of persons 7 and 9, contrasted with one another
+    image = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [0.8, 0.6]])
+    identity = torch.tensor([7, 7, 9, 9])
+    loss = IdentityContrastiveLoss(own_pair="ignore")(
+        image, image, identity, identity, 5.0
+    )
+    # each row: the cosine with its person's other image, then with strangers, times 5
+    rows = [
+        log_share(3.0, 3.0, 0.0, 4.0),
+        log_share(3.0, 3.0, 4.0, 4.8),
+        log_share(3.0, 3.0, 0.0, 4.0),
+        log_share(3.0, 3.0, 4.0, 4.8),
+    ]
+    torch.testing.assert_close(loss, torch.tensor(-sum(rows) / 4))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_without_another_image_of_anyone_the_loss_is_0_with_a_gradient_path(rows):
+    image = torch.randn(rows, 4, requires_grad=True)
+    identity = torch.arange(rows)
+    loss = IdentityContrastiveLoss(own_pair="ignore")(
+        image, image, identity, identity, 5.0
+    )
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(image.grad, torch.zeros(rows, 4))
+
+
+def test_own_pairs_are_left_out_wherever_a_process_holds_them():
+    image = torch.randn(6, 4)
+    identity = torch.tensor([1, 2, 1, 2, 1, 2])
+    loss = IdentityContrastiveLoss(own_pair="ignore")
+    whole = loss(image, image, identity, identity, 5.0)
+    parts = [
+        loss(
+            image[rows],
+            image[rows],
+            identity[rows],
+            identity[rows],
+            5.0,
+            gathered=GatheredPairs(image, image, identity, identity, offset),
+        )
+        for offset, rows in ((0, slice(0, 2)), (2, slice(2, 6)))
+    ]
+    torch.testing.assert_close(whole, (2 * parts[0] + 4 * parts[1]) / 6)
+
+
+def test_leaving_out_every_positive_is_refused():
+    with pytest.raises(ValueError, match="both 'ignore', which leaves no positive"):
+        IdentityContrastiveLoss("ignore", "ignore")
+    with pytest.raises(ValueError, match="own_pair must be 'positive' or 'ignore'"):
+        IdentityContrastiveLoss(own_pair="negative")

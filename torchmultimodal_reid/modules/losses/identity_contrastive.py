@@ -34,6 +34,9 @@ class IdentityContrastiveLoss(nn.Module):
         same_identity (str): What a caption of the same identity that is not an image's own is. "positive": as good as
             its own, the targets are uniform over all of the identity. "ignore": neither positive nor negative, it is
             left out of the denominator. Default: "positive"
+        own_pair (str): The same of an image's own caption. "ignore" contrasts images with one another, or captions,
+            given as both sides (the supervised contrastive loss, https://arxiv.org/abs/2004.11362), or any two sides
+            of which a row would find its own pair without learning anything. Default: "positive"
 
     Inputs:
         image_embedding (Tensor): Of shape ``(b, d)``; L2-normalised here.
@@ -50,16 +53,23 @@ class IdentityContrastiveLoss(nn.Module):
         path if none has one.
 
     Raises:
-        ValueError: If ``same_identity`` is unknown, or numbers of rows do not fit.
+        ValueError: If ``same_identity`` or ``own_pair`` is unknown, if both are "ignore", which leaves no positive, or
+            if numbers of rows do not fit.
     """
 
-    def __init__(self, same_identity: str = "positive") -> None:
+    def __init__(
+        self, same_identity: str = "positive", own_pair: str = "positive"
+    ) -> None:
         super().__init__()
-        if same_identity not in ("positive", "ignore"):
+        for name, role in (("same_identity", same_identity), ("own_pair", own_pair)):
+            if role not in ("positive", "ignore"):
+                raise ValueError(f"{name} must be 'positive' or 'ignore', got {role!r}")
+        if same_identity == own_pair == "ignore":
             raise ValueError(
-                f"same_identity must be 'positive' or 'ignore', got {same_identity!r}"
+                "same_identity and own_pair are both 'ignore', which leaves no positive; set one to 'positive'"
             )
         self.same_identity = same_identity
+        self.own_pair = own_pair
 
     def forward(
         self,
@@ -112,12 +122,14 @@ class IdentityContrastiveLoss(nn.Module):
         same = row_identity.unsqueeze(1) == column_identity.unsqueeze(0)
         own = torch.arange(logits.shape[0], device=logits.device) + gathered.offset
         is_own = own.unsqueeze(1) == torch.arange(logits.shape[1], device=logits.device)
-        if self.same_identity == "positive":
-            positive = same
-        else:
-            positive = is_own
-            logits = logits.masked_fill(same & ~is_own, float("-inf"))
-        # each row keeps its own pair, so logsumexp is finite; what was left out is -inf and must not be summed
+        is_ignored = torch.zeros_like(same)
+        if self.same_identity == "ignore":
+            is_ignored |= same & ~is_own
+        if self.own_pair == "ignore":
+            is_ignored |= is_own
+        positive = same & ~is_ignored
+        # finite, unlike -inf, of which a row with no column left would make NaN; its exponential is 0 all the same
+        logits = logits.masked_fill(is_ignored, torch.finfo(logits.dtype).min)
         log_probability = (logits - logits.logsumexp(dim=1, keepdim=True)).masked_fill(
             ~positive, 0.0
         )
@@ -126,7 +138,7 @@ class IdentityContrastiveLoss(nn.Module):
         return row_loss.sum() / (num_positive > 0).sum().clamp(min=1)
 
     def extra_repr(self) -> str:
-        return f"same_identity={self.same_identity!r}"
+        return f"same_identity={self.same_identity!r}, own_pair={self.own_pair!r}"
 
 
 def _check_rows(
