@@ -58,6 +58,10 @@ setup(
             "sacrebleu>=2.0",
             "pycocoevalcap>=1.2",
         ],
+        # tables in Parquet for the reader "custom"
+        "parquet": ["pyarrow>=14"],
+        # training from tar shards
+        "streaming": ["webdataset>=0.2.86"],
         "dev": requirements("dev-requirements.txt"),
     },
     classifiers=[

@@ -178,5 +178,7 @@ class TestCaptionsTsv:
     def test_utf16(self, touch):
         root = touch("a.jpg")
         (root / "captions.tsv").write_bytes("a.jpg\tx\n".encode("utf-16-le"))
-        with pytest.raises(DataError, match="captions.tsv: holds a zero byte .*UTF-16"):
+        with pytest.raises(
+            DataError, match="captions.tsv: line 1 holds a zero byte, .*UTF-16"
+        ):
             captions_tsv(str(root))

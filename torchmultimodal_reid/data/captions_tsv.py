@@ -11,7 +11,7 @@ from torchmultimodal_reid.data.caption_images import images_with_captions
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.fields import caption_text, image_path
 from torchmultimodal_reid.data.sample import ReIDSplit
-from torchmultimodal_reid.data.text_file import read_text
+from torchmultimodal_reid.data.text_file import LineReader
 
 FILE = "captions.tsv"
 
@@ -46,26 +46,25 @@ def captions_tsv(
 
 
 def _read(path: str) -> Dict[str, List[str]]:
-    # only line feeds end a line: a caption may hold what Unicode calls line separators
-    lines = read_text(path, "captions file").split("\n")
-    if lines[-1] == "":
-        lines.pop()
     found: Dict[str, List[str]] = {}
-    for number, line in enumerate(lines, start=1):
-        line = line[:-1] if line.endswith("\r") else line
-        if number == 1 and line == "image\tcaption":
-            continue
-        where = f"{path}: line {number}"
-        fields = line.split("\t")
-        if len(fields) != 2:
-            raise DataError(
-                f"{where}: expected an image and a caption with one tab between them, got {len(fields) - 1} tabs: "
-                f"{line[:80]!r}"
-            )
-        name = image_path(fields[0], "image", where)
-        caption = caption_text(fields[1], "the caption", where)
-        texts = found.setdefault(name, [])
-        if caption in texts:
-            raise DataError(f"{where}: the same caption for {name!r} a second time")
-        texts.append(caption)
+    with LineReader(path, "captions file") as lines:
+        for number, line in enumerate(lines, start=1):
+            line = line.removesuffix("\n").removesuffix("\r")
+            if number > 1 or line != "image\tcaption":
+                _add(found, line, f"{path}: line {number}")
     return found
+
+
+def _add(found: Dict[str, List[str]], line: str, where: str) -> None:
+    fields = line.split("\t")
+    if len(fields) != 2:
+        raise DataError(
+            f"{where}: expected an image and a caption with one tab between them, got {len(fields) - 1} tabs: "
+            f"{line[:80]!r}"
+        )
+    name = image_path(fields[0], "image", where)
+    caption = caption_text(fields[1], "the caption", where)
+    texts = found.setdefault(name, [])
+    if caption in texts:
+        raise DataError(f"{where}: the same caption for {name!r} a second time")
+    texts.append(caption)

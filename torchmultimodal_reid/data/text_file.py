@@ -4,42 +4,82 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
+import codecs
 import json
-from typing import Any, Dict, List, Tuple
+from types import TracebackType
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
 
 from torchmultimodal_reid.data.errors import DataError
 
 
-def read_text(path: str, what: str = "file") -> str:
-    """Reads a whole file of UTF-8 text, with or without a byte order mark.
+class LineReader:
+    """The lines of a file of UTF-8 text, with or without a byte order mark, as a context manager.
+
+    A line ends with a line feed and keeps it. What else Unicode calls a line's end may be part of a caption.
 
     Args:
         path (str): The file.
         what (str): What the file is, for errors, such as ``"captions file"``. Default: ``"file"``
 
-    Returns:
-        str: The text, its line ends as they are in the file.
-
     Raises:
-        DataError: If the file cannot be read, is not UTF-8, or holds a zero byte. Names the file.
+        DataError: On entering or iterating, if the file cannot be read, is not UTF-8, or holds a zero byte. Names the
+            file and the line.
     """
+
+    def __init__(self, path: str, what: str = "file") -> None:
+        self.path, self.what = path, what
+
+    def __enter__(self) -> "LineReader":
+        try:
+            self._file = open(self.path, "rb")
+        except (OSError, ValueError) as error:
+            raise _unreadable(self.path, self.what, error) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[str]:
+        number = 0
+        try:
+            for number, line in enumerate(self._file, start=1):
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                if b"\0" in line:
+                    raise DataError(
+                        f"{self.path}: line {number} holds a zero byte, which no text has; was it saved as UTF-16, or "
+                        f"cut short? Save the {self.what} as UTF-8"
+                    )
+                yield line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.path}: not UTF-8 text (line {number}, byte {error.start}: {error.reason}); save the "
+                f"{self.what} as UTF-8"
+            ) from error
+        except OSError as error:
+            raise _unreadable(self.path, self.what, error) from error
+
+
+def _unreadable(path: str, what: str, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or error
+    return DataError(f"{path}: the {what} cannot be read ({reason})")
+
+
+def _read_text(path: str, what: str) -> str:
     try:
-        # newline="": a quoted caption keeps its own line ends
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read()
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save the {what} as UTF-8"
         ) from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the {what} cannot be read ({reason})") from error
-    if "\0" in text:
-        raise DataError(
-            f"{path}: holds a zero byte (character {text.index(chr(0))}), which no text has; was it saved as UTF-16, "
-            f"or cut short? Save the {what} as UTF-8"
-        )
-    return text
+        raise _unreadable(path, what, error) from error
 
 
 def read_json(path: str, what: str = "file") -> Any:
@@ -56,7 +96,7 @@ def read_json(path: str, what: str = "file") -> Any:
         DataError: If the file cannot be read, is not UTF-8, is not JSON (names line and column), repeats a key in an
             object, or holds NaN or an infinity.
     """
-    text = read_text(path, what)
+    text = _read_text(path, what)
 
     def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
         found = dict(pairs)
