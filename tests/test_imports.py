@@ -17,8 +17,9 @@ LIBRARY = "torchmultimodal_reid"
 
 # what a package of the library may not import, from anywhere in its files, functions included
 FORBIDDEN = {
-    "modules": {"architectures", "models"},
-    "architectures": {"models"},
+    "modules": {"architectures", "generation", "models"},
+    "architectures": {"generation", "models"},
+    "generation": {"models"},
     "models": set(),
     "data": {"architectures", "models"},
     "transforms": {"architectures", "models"},
