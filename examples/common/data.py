@@ -40,6 +40,8 @@ class DataConfig:
     validation_share: float = (
         0.1  # share of the training identities that is kept for validation
     )
+    # choose the best model on the test part instead of a validation split; each result then says so
+    select_on_test_set: bool = False
     workers: int = 2  # processes that load images
     cache: bool = False  # keep the decoded images in shared memory
 

@@ -19,6 +19,7 @@ from examples.common.checks import check_range
 from examples.common.distributed import highest_over_processes, mean_over_processes
 from examples.common.logging import MetricsLogger
 from examples.common.optim import Schedule, set_learning_rate
+from examples.common.selection import selection_stamp, VALIDATION_SPLIT
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.data.errors import DataError
@@ -69,6 +70,9 @@ class Saved:
 
     metadata: Mapping[str, Any]
     files: Mapping[str, bytes]
+    watched: Optional[str] = (
+        VALIDATION_SPLIT  # what evaluate() of the training looks at
+    )
 
 
 class Trainer:
@@ -233,14 +237,19 @@ class Trainer:
         metrics = evaluate()
         logger.write(self.step, metrics)
         shown = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        logger.message(f"step {self.step}, validation: {shown}")
+        logger.message(f"step {self.step}, {self.saved.watched}: {shown}")
         if self.best is None or metrics["selection"] > self.best["selection"]:
             self.best = {**metrics, "step": self.step}
             if self.accelerator.is_main_process:
                 write_checkpoint(
                     self.directory / BEST,
                     {"model": self.model.state_dict()},
-                    {**self.saved.metadata, "step": self.step, "best": self.best},
+                    {
+                        **self.saved.metadata,
+                        "step": self.step,
+                        "best": self.best,
+                        "selection": self._selection(is_best=True),
+                    },
                     self.saved.files,
                 )
 
@@ -257,11 +266,17 @@ class Trainer:
                     "step": self.step,
                     "best": self.best,
                     "optimizer": state.metadata,
+                    "selection": self._selection(is_best=False),
                 },
                 self.saved.files,
             )
             prune_checkpoints(folder, self.loop.keep)
         self.accelerator.wait_for_everyone()
+
+    def _selection(self, is_best: bool) -> Dict[str, Any]:
+        # what is never evaluated was not watched, whatever it is
+        watched = self.saved.watched if self.best is not None else None
+        return selection_stamp(watched, self.step, is_best)
 
     def _is_due(self, every: int) -> bool:
         return self.step == self.loop.steps or (every > 0 and self.step % every == 0)
@@ -281,7 +296,7 @@ class Trainer:
 
     @property
     def result(self) -> Path:
-        """The checkpoint to go on with: the best on the validation split, or the last where nothing was evaluated."""
+        """The checkpoint to go on with: the best on what was watched, or the last where nothing was evaluated."""
         best = self.directory / BEST
         return (
             best

@@ -7,13 +7,15 @@
 """From features to a table, a JSON file and figures, for every kind of query that a model knows."""
 
 from pathlib import Path
-from typing import List
+from typing import Any, List, Mapping, Optional
 
 from examples.common.data import DataConfig
 from examples.common.pictures import draw_pictures
-from examples.common.retrieval import QUERY_KINDS, rank_queries, RetrievalFeatures
+from examples.common.retrieval import rank_queries, RetrievalFeatures, under_protocol
+from examples.common.selection import chosen_on_test_set, TEST_SET_WARNING
 from torchmultimodal_reid.data.sample import PersonImage
-from torchmultimodal_reid.evaluation.protocols import get_protocol
+from torchmultimodal_reid.evaluation.extract import Features
+from torchmultimodal_reid.evaluation.protocols import filter_labels, get_protocol
 from torchmultimodal_reid.evaluation.references import attribute_oracle, chance
 from torchmultimodal_reid.evaluation.report import (
     build_report,
@@ -38,6 +40,9 @@ def report_results(
     checkpoint: str,
     output: Path,
     figures: bool,
+    *,
+    protocol: Optional[str] = None,
+    selection: Optional[Mapping[str, Any]] = None,
 ) -> None:
     """Ranks every query, prints the table and writes ``results.json`` and, if wanted, figures.
 
@@ -47,19 +52,36 @@ def report_results(
         checkpoint (str): The model.
         output (Path): The folder; it is made.
         figures (bool): Whether to draw ranked lists and CMC curves.
+        protocol (Optional[str]): Rules by name, for their kind of query alone. Default: None, :data:`QUERY_KINDS`.
+        selection (Optional[Mapping[str, Any]]): How the checkpoint was chosen, from its metadata. Default: None.
     """
+    kind = (
+        next(iter(features.query)) if protocol is None else get_protocol(protocol).query
+    )
+    given = features  # under a protocol without cameras, their place is taken by numbers of images
+    if protocol is not None:
+        features = under_protocol(features, protocol)
     rows = rank_queries(features)
     rows += reference_rows(features)
     output.mkdir(parents=True, exist_ok=True)
     report = build_report(
         rows,
         dataset=data.name,
-        counts=count_rows(features.query["image"], features.gallery),
-        extra={"checkpoint": checkpoint, "root": data.root},
+        counts=count_rows(given.query[kind], given.gallery),
+        extra={
+            "checkpoint": checkpoint,
+            "root": data.root,
+            "selection": None if selection is None else dict(selection),
+        },
     )
     write_report(output / "results.json", report)
     num_images = len(features.gallery_images)
-    print(format_table(rows, title=f"{data.name}: {num_images} gallery images"))
+    title = f"{data.name}: {num_images} gallery images"
+    if protocol is not None:
+        title = f"{title}, {protocol} (version {get_protocol(protocol).version})"
+    if selection is not None and chosen_on_test_set(selection):
+        title = f"{title}\n{TEST_SET_WARNING}"
+    print(format_table(rows, title=title))
     print(f"written: {output / 'results.json'}")
     if figures:
         for path in draw_pictures(features, rows, output, data.name):
@@ -69,24 +91,27 @@ def report_results(
 def reference_rows(features: RetrievalFeatures) -> List[ResultRow]:
     """Chance, and the oracle that reads every caption without error: what the numbers beside them mean."""
     gallery = features.gallery
-    image, text = get_protocol(QUERY_KINDS["image"]), get_protocol(QUERY_KINDS["text"])
-    query = features.query["image"]
+    query = _first_query(features)
+    protocol = features.protocols[next(iter(features.query))]
+    labels = filter_labels(protocol, query, gallery)
     rows = [
-        ResultRow(
-            "chance",
-            image,
-            chance(query.identity, gallery.identity, query.camera, gallery.camera),
-        )
+        ResultRow("chance", protocol, chance(query.identity, gallery.identity, *labels))
     ]
     told = [told_attributes(entry) for entry in features.query_images.get("text", ())]
     known = [person_attributes(entry) for entry in features.gallery_images]
     if any(told) and any(known):
-        query = features.query["text"]
+        query, protocol = features.query["text"], features.protocols["text"]
+        labels = filter_labels(protocol, query, gallery)
         oracle = attribute_oracle(
-            told, known, query.identity, gallery.identity, query.camera, gallery.camera
+            told, known, query.identity, gallery.identity, *labels
         )
-        rows.append(ResultRow("oracle of captions", text, oracle))
+        rows.append(ResultRow("oracle of captions", protocol, oracle))
     return rows
+
+
+def _first_query(features: RetrievalFeatures) -> Features:
+    """Queries of the first kind: those by image, where there are any."""
+    return next(iter(features.query.values()))
 
 
 def told_attributes(image: PersonImage) -> dict:

@@ -9,8 +9,9 @@
 from pathlib import Path
 from typing import List, Sequence
 
-from examples.common.retrieval import QUERY_KINDS, RetrievalFeatures
+from examples.common.retrieval import RetrievalFeatures
 from torchmultimodal_reid.data.image_io import read_image
+from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.evaluation.figures.canvas import save_figure
 from torchmultimodal_reid.evaluation.figures.cmc import draw_cmc
 from torchmultimodal_reid.evaluation.figures.ranked_list import (
@@ -18,7 +19,6 @@ from torchmultimodal_reid.evaluation.figures.ranked_list import (
     RankedQuery,
     RankedResult,
 )
-from torchmultimodal_reid.evaluation.protocols import get_protocol
 from torchmultimodal_reid.evaluation.report import ResultRow
 
 TOP = 8  # images in a ranked list
@@ -63,17 +63,23 @@ def draw_pictures(
 
 def _spread_rows(features: RetrievalFeatures, count: int) -> List[int]:
     """Rows of image queries, evenly spread, among those that have a caption if any has."""
-    images = features.query_images["image"]
+    images = _sources(features)
     rows = [row for row, image in enumerate(images) if image.captions] or list(
         range(len(images))
     )
     return [rows[(2 * i + 1) * len(rows) // (2 * count)] for i in range(count)]
 
 
+def _sources(features: RetrievalFeatures) -> Sequence[PersonImage]:
+    """The images that queries of every kind come from."""
+    kinds = features.query_images
+    return kinds["image"] if "image" in kinds else next(iter(kinds.values()))
+
+
 def _ranked_query(
     features: RetrievalFeatures, kind: str, image_row: int
 ) -> RankedQuery:
-    source = features.query_images["image"][image_row]
+    source = _sources(features)[image_row]
     # a caption query's row is that of the image's first caption
     row = next(
         i
@@ -82,7 +88,7 @@ def _ranked_query(
     )
     query, gallery = features.query[kind], features.gallery
     similarity = gallery.embedding @ query.embedding[row]
-    if get_protocol(QUERY_KINDS[kind]).camera_filter:
+    if features.protocols[kind].drops_matches:
         dropped = (gallery.identity == query.identity[row]) & (
             gallery.camera == query.camera[row]
         )
@@ -91,7 +97,7 @@ def _ranked_query(
         RankedResult(
             read_image(features.gallery_images[i].path, SHOWN_SIZE),
             bool(gallery.identity[i] == query.identity[row]),
-            f"camera {int(gallery.camera[i]) + 1}",
+            f"camera {features.gallery_images[i].camera + 1}",
         )
         for i in similarity.topk(min(TOP, len(similarity))).indices.tolist()
     ]

@@ -7,7 +7,17 @@
 """Queries of three kinds over one gallery, for the validation of a training run and for its evaluation."""
 
 import sys
-from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from accelerate import Accelerator
 from examples.common.data import check_captions
@@ -17,7 +27,12 @@ from torchmultimodal_reid.data.collate import Collate, PersonBatch
 from torchmultimodal_reid.data.dataset import PersonDataset
 from torchmultimodal_reid.data.sample import expand_captions, PersonImage, ReIDSplit
 from torchmultimodal_reid.evaluation.extract import extract, Features
-from torchmultimodal_reid.evaluation.protocols import evaluate_protocol, get_protocol
+from torchmultimodal_reid.evaluation.protocols import (
+    evaluate_protocol,
+    EvaluationProtocol,
+    get_protocol,
+    number_images,
+)
 from torchmultimodal_reid.evaluation.report import ResultRow
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import EvalImageTransform, Normalize
@@ -30,6 +45,7 @@ QUERY_KINDS = {
     "text": "text-to-image-cross-camera",
     "image+text": "image+text-to-image",
 }
+DEFAULT_PROTOCOLS = {kind: get_protocol(name) for kind, name in QUERY_KINDS.items()}
 
 
 class ImageDescription(Protocol):
@@ -58,6 +74,37 @@ class RetrievalFeatures(NamedTuple):
     query: Dict[str, Features]
     gallery_images: Sequence[PersonImage]
     query_images: Dict[str, Sequence[PersonImage]]
+    # rules of each kind of query
+    protocols: Mapping[str, EvaluationProtocol] = DEFAULT_PROTOCOLS
+
+
+def under_protocol(features: RetrievalFeatures, name: str) -> RetrievalFeatures:
+    """The same features under other rules for one kind of query: only queries of that kind are left.
+
+    Raises:
+        ValueError: If no query of the protocol's kind is there.
+    """
+    protocol = get_protocol(name)
+    kind = protocol.query
+    if kind not in features.query:
+        raise ValueError(
+            f"protocol {name} is for {kind} queries, of which there are none: the queries' images have no captions, or "
+            "the model reads none"
+        )
+    query, gallery = features.query[kind], features.gallery
+    if protocol.own_image_filter:
+        asked, numbers = number_images(
+            [image.path for image in features.query_images[kind]],
+            [image.path for image in features.gallery_images],
+        )
+        query, gallery = query._replace(camera=asked), gallery._replace(camera=numbers)
+    return RetrievalFeatures(
+        gallery,
+        {kind: query},
+        features.gallery_images,
+        {kind: features.query_images[kind]},
+        {kind: protocol},
+    )
 
 
 class Retrieval:
@@ -149,7 +196,7 @@ def rank_queries(features: RetrievalFeatures) -> List[ResultRow]:
     """One row of the results table for each kind of query."""
     rows = []
     for kind, query in features.query.items():
-        protocol = get_protocol(QUERY_KINDS[kind])
+        protocol = features.protocols[kind]
         rows.append(
             ResultRow(
                 f"{kind} query",

@@ -13,6 +13,7 @@ from examples.common.checks import check_choice, check_range, check_weights
 from examples.common.data import DataConfig, ImageConfig
 from examples.common.engine import LoopConfig
 from examples.common.optim import OptimizerConfig, ScheduleConfig
+from torchmultimodal_reid.evaluation.protocols import PROTOCOLS
 from torchmultimodal_reid.models.saved import MMET_BUILDERS
 
 
@@ -206,6 +207,8 @@ class EvaluateConfig:
     batch_size: int = 128  # images or captions at a time
     # those with text need captions, else they are left out
     queries: Tuple[str, ...] = ("image", "text", "image+text")
+    # rules by name for their kind of query, which alone is then asked; without it, each kind has its default rules
+    protocol: Optional[str] = None
     figures: bool = True  # draw ranked lists and CMC curves
     data: DataConfig = field(default_factory=DataConfig)
 
@@ -217,3 +220,12 @@ class EvaluateConfig:
             raise ValueError(
                 f"queries must hold image, got {', '.join(self.queries) or 'none'}"
             )
+        if self.protocol is not None:
+            check_choice("protocol", self.protocol, tuple(PROTOCOLS))
+
+    @property
+    def kinds(self) -> Tuple[str, ...]:
+        """The kinds of queries that are asked."""
+        if self.protocol is None:
+            return self.queries
+        return (PROTOCOLS[self.protocol].query,)

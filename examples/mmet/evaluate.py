@@ -18,10 +18,12 @@ from examples.common.distributed import leave_process_group, make_accelerator
 from examples.common.evaluation import check_output, report_results
 from examples.common.main import run_main
 from examples.common.retrieval import Retrieval
+from examples.common.selection import read_selection
 from examples.mmet.definitions import EvaluateConfig
 from torchmultimodal_reid.data.validation import check_split
 from torchmultimodal_reid.models.saved import load
 from torchmultimodal_reid.transforms.caption import CaptionTransform
+from torchmultimodal_reid.utils.checkpoint import read_checkpoint
 
 
 def main(argv: Optional[list] = None) -> None:
@@ -41,7 +43,7 @@ def main(argv: Optional[list] = None) -> None:
     retrieval = Retrieval(
         split,
         description,
-        config.queries,
+        config.kinds,
         accelerator,
         CaptionTransform(tokenizer, description.max_text_length),
         config.batch_size,
@@ -51,7 +53,15 @@ def main(argv: Optional[list] = None) -> None:
         features = retrieval.extract(model.embed)
     leave_process_group()
     if accelerator.is_main_process:
-        report_results(features, config.data, config.checkpoint, output, config.figures)
+        report_results(
+            features,
+            config.data,
+            config.checkpoint,
+            output,
+            config.figures,
+            protocol=config.protocol,
+            selection=read_selection(read_checkpoint(config.checkpoint, []).metadata),
+        )
 
 
 if __name__ == "__main__":

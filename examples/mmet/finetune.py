@@ -15,7 +15,7 @@ from typing import Optional, Tuple, Union
 
 import torch
 from examples.common.config import load_config
-from examples.common.data import captioned, check_captions, read_split, training_parts
+from examples.common.data import captioned, check_captions
 from examples.common.distributed import gather_batch_norms, make_accelerator
 from examples.common.engine import (
     Evaluate,
@@ -29,6 +29,7 @@ from examples.common.main import finish, run_main
 from examples.common.optim import build_optimizer, build_schedule
 from examples.common.retrieval import Retrieval, validate
 from examples.common.run import check_run, prepare_run
+from examples.common.selection import training_data
 from examples.mmet.definitions import FinetuneConfig
 from examples.mmet.losses import ReIDLosses
 from examples.mmet.start import describe, new_tokenizer
@@ -88,9 +89,7 @@ def main(argv: Optional[list] = None) -> None:
     checkpoint = find_checkpoint(directory, config.loop) if resume else None
 
     with_text = "text" in config.modalities
-    images, validation = training_parts(
-        read_split(config.data).train, config.data.validation_share, config.seed
-    )
+    images, validation, watched = training_data(config.data, config.seed)
     if with_text:
         images = relabel_identities(captioned(images))
 
@@ -143,7 +142,7 @@ def main(argv: Optional[list] = None) -> None:
         config.loop,
         config.seed,
         config.losses,
-        Saved({"model": description._asdict()}, model_files(tokenizer)),
+        Saved({"model": description._asdict()}, model_files(tokenizer), watched),
     )
     if checkpoint is not None:
         trainer.restore(checkpoint)

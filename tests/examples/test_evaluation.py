@@ -5,8 +5,8 @@
 # LICENSE file in the root directory of this source tree.
 
 import torch
-from examples.mmet.evaluate import reference_rows
-from examples.mmet.retrieval import RetrievalFeatures
+from examples.common.evaluation import reference_rows
+from examples.common.retrieval import RetrievalFeatures
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.evaluation.extract import Features
 
