@@ -9,6 +9,7 @@
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
+import torch
 from examples.common.checks import check_choice, check_range
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.market1501 import market1501
@@ -25,6 +26,7 @@ from torchmultimodal_reid.transforms.image import (
     IMAGENET_STD,
     TrainImageTransform,
 )
+from torchmultimodal_reid.utils.seeding import generator_for
 
 
 @dataclass
@@ -40,6 +42,8 @@ class DataConfig:
     validation_share: float = (
         0.1  # share of the training identities that is kept for validation
     )
+    # share of the identities left after that which is trained on; a smaller share is part of each larger one
+    identity_share: float = 1.0
     # choose the best model on the test part instead of a validation split; each result then says so
     select_on_test_set: bool = False
     workers: int = 2  # processes that load images
@@ -48,6 +52,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_choice("data.missing_captions", self.missing_captions, ("error", "allow"))
         check_range("data.workers", self.workers, 0)
+        if not 0 < self.identity_share <= 1:
+            raise ValueError(
+                f"data.identity_share must be above 0 and at most 1, got {self.identity_share}"
+            )
         if not 0 <= self.validation_share < 1:
             raise ValueError(
                 f"data.validation_share must be at least 0 and less than 1, got {self.validation_share}"
@@ -116,6 +124,24 @@ def training_parts(
         return relabel_identities(images), None
     split = split_validation(images, validation_share, seed)
     return relabel_identities(split.train), split
+
+
+def take_identities(
+    images: Sequence[PersonImage], share: float, seed: int
+) -> Tuple[PersonImage, ...]:
+    """The images of a share of the identities, drawn by the seed, with identities 0..n-1.
+
+    Args:
+        images (Sequence[PersonImage]): Training images.
+        share (float): Share of the identities, above 0 and at most 1; at least one stays. A smaller share is part of
+            each larger one of the same seed.
+        seed (int): Which identities.
+    """
+    identities = sorted({image.identity for image in images})
+    generator = generator_for(seed, "identity share")
+    order = torch.randperm(len(identities), generator=generator).tolist()
+    kept = {identities[i] for i in order[: max(1, round(share * len(identities)))]}
+    return relabel_identities(image for image in images if image.identity in kept)
 
 
 def captioned(images: Sequence[PersonImage]) -> Tuple[PersonImage, ...]:

@@ -31,13 +31,13 @@ _TOKEN = re.compile(
 
 @dataclass
 class OptimizerConfig:
-    name: str = "adamw"  # adamw or sgd
+    name: str = "adamw"  # adamw, adam (weight decay is part of the gradient) or sgd
     lr: float = 1e-3  # the highest learning rate, which the schedule multiplies
     weight_decay: float = (
         0.05  # of matrices; norms, biases, embeddings and tokens have none
     )
-    betas: Tuple[float, float] = (0.9, 0.98)  # of adamw
-    eps: float = 1e-8  # of adamw
+    betas: Tuple[float, float] = (0.9, 0.98)  # of adamw and adam
+    eps: float = 1e-8  # of adamw and adam
     momentum: float = 0.9  # of sgd
     layer_decay: Optional[float] = (
         None  # learning rate of a transformer layer relative to the one above it
@@ -86,15 +86,14 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         decay_all=config.decay_all,
     )
     optimizer: torch.optim.Optimizer
-    if config.name == "adamw":
-        optimizer = torch.optim.AdamW(
-            groups, lr=config.lr, betas=config.betas, eps=config.eps
-        )
+    if config.name in ("adamw", "adam"):
+        kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+        optimizer = kind(groups, lr=config.lr, betas=config.betas, eps=config.eps)
     elif config.name == "sgd":
         optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     else:
         raise ValueError(
-            f"unknown optimizer {config.name!r}, expected 'adamw' or 'sgd'"
+            f"unknown optimizer {config.name!r}, expected 'adamw', 'adam' or 'sgd'"
         )
     if config.lookahead_every:
         add_lookahead(optimizer, config.lookahead_alpha, config.lookahead_every)

@@ -127,12 +127,14 @@ class TestOptimizer:
         adamw = build_optimizer(model, OptimizerConfig(betas=(0.5, 0.6), eps=1e-3))
         assert isinstance(adamw, torch.optim.AdamW)
         assert adamw.defaults["betas"] == (0.5, 0.6) and adamw.defaults["eps"] == 1e-3
+        adam = build_optimizer(model, OptimizerConfig(name="adam", betas=(0.5, 0.6)))
+        assert type(adam) is torch.optim.Adam and adam.defaults["betas"] == (0.5, 0.6)
         sgd = build_optimizer(model, OptimizerConfig(name="sgd", momentum=0.7))
         assert isinstance(sgd, torch.optim.SGD) and sgd.defaults["momentum"] == 0.7
 
     def test_unknown(self, model):
-        with pytest.raises(ValueError, match="unknown optimizer 'adam'"):
-            build_optimizer(model, OptimizerConfig(name="adam"))
+        with pytest.raises(ValueError, match="unknown optimizer 'rmsprop'"):
+            build_optimizer(model, OptimizerConfig(name="rmsprop"))
 
     def test_learning_rates_keep_their_proportions(self, model):
         config = OptimizerConfig(lr=1.0, lr_multipliers={"head": 0.5})

@@ -105,10 +105,12 @@ def load_optimizer_state(
         name: i for i, name in enumerate(name for group in own_names for name in group)
     }
     state: Dict[int, Dict[str, Any]] = {}
+    parameters = {name: parameter for parameter, name in names.items()}
     for key, tensor in tensors.items():
         kind, _, name = key.partition("/")
-        # load_state_dict keeps a tensor that is already of the right kind: a copy, or two optimizers would share it
-        state.setdefault(_position(index, name), {})[kind] = tensor.clone()
+        state.setdefault(_position(index, name), {})[kind] = _copy_as(
+            tensor, parameters[name]
+        )
     for name, values in metadata["values"].items():
         state.setdefault(_position(index, name), {}).update(values)
     groups = []
@@ -161,6 +163,17 @@ def _position(index: Mapping[str, int], name: str) -> int:
             f"the saved optimizer has state for {name}, which this optimizer does not train"
         )
     return index[name]
+
+
+def _copy_as(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """A copy, or two optimizers would share the tensor; laid out in memory as its parameter is.
+
+    A channels-last weight is saved in torch's usual order, and sums of two orders may be rounded otherwise.
+    """
+    if tensor.shape != parameter.shape:
+        return tensor.clone()
+    laid_out = torch.empty_like(parameter, dtype=tensor.dtype, device=tensor.device)
+    return laid_out.copy_(tensor)
 
 
 def _plain(value: Any) -> Any:

@@ -274,7 +274,7 @@ BAD_ARGUMENTS = [
         "optimizer.lr_multipliers.nose=2",
         "no trainable parameter begins with 'nose'",
     ),
-    ("pretrain", "optimizer.name=adam", "unknown optimizer 'adam'"),
+    ("pretrain", "optimizer.name=rmsprop", "unknown optimizer 'rmsprop'"),
     ("pretrain", "masking.patch_ratio=[0.5,1.5]", "1.5"),
     ("pretrain", "data.workers=-1", r"data\.workers must be >= 0, got -1"),
     (
