@@ -60,6 +60,8 @@ setup(
         ],
         # tables in Parquet for the reader "custom"
         "parquet": ["pyarrow>=14"],
+        # MATLAB's files: CUHK03, and the published splits of GRID and iLIDS-VID
+        "matlab": ["h5py>=3.8", "scipy>=1.10"],
         # training from tar shards
         "streaming": ["webdataset>=0.2.86"],
         "dev": requirements("dev-requirements.txt"),

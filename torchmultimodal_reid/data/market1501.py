@@ -5,20 +5,21 @@
 # LICENSE file in the root directory of this source tree.
 
 import os
-import re
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
-from torchmultimodal_reid.data.captions import join_captions, read_captions
-from torchmultimodal_reid.data.errors import DataError, listed
+from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
+from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.data.folders import finish_split, image_names
+from torchmultimodal_reid.data.market_layout import (
+    DISTRACTOR,
+    JUNK,
+    parse_market_name,
+    PARTS,
+    read_market_layout,
+)
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
 
 FOLDER = "Market-1501-v15.09.15"
-PARTS = ("bounding_box_train", "query", "bounding_box_test")
-EXTENSIONS = (".jpg", ".jpeg", ".png")
-JUNK = -1  # detections of no use, which the official protocol ignores
-
-# The camera is a single digit in this layout. Without the look-ahead, camera 10 would be read as camera 1.
-NAME_PATTERN = re.compile(r"([-\d]+)_c(\d)(?!\d)")
 
 
 def market1501(
@@ -27,6 +28,7 @@ def market1501(
     captions: Optional[str] = None,
     missing_captions: str = "error",
     name: str = "market1501",
+    distractors_500k: Optional[str] = None,
 ) -> ReIDSplit:
     """Reads Market-1501 (Zheng et al., Scalable Person Re-identification, ICCV 2015), or anything in its layout.
 
@@ -43,73 +45,51 @@ def market1501(
             Default: ``"error"``
         name (str): Name of the split: data that is only laid out like Market-1501 should not be called by its name.
             Default: ``"market1501"``
+        distractors_500k (Optional[str]): Folder of the 500,000 further distractors, which are added to the gallery
+            (their archive unpacks to ``images``), absolute or relative to the folder of the three. Their identity must
+            be 0, or -1 for junk, which is dropped here too. Default: none
 
     Returns:
         ReIDSplit: Identities are the data set's own numbers; see ``relabel_identities`` for training.
 
     Raises:
         DataError: If the root or one of the three folders is missing or has no images, a file's name does not parse,
-            or the captions do not fit.
+            a distractor has a person's number, or the captions do not fit.
     """
-    root = _find_root(root)
-    train, query, gallery = (_read_folder(root, part) for part in PARTS)
-    if captions is None:
-        default = os.path.join(root, "captions.json")
-        captions = default if os.path.isfile(default) else None
-    if captions is not None:
-        joined = join_captions(
-            train + query + gallery, read_captions(captions), root, missing_captions
-        )
-        first, second = len(train), len(train) + len(query)
-        train, query, gallery = joined[:first], joined[first:second], joined[second:]
-    return ReIDSplit(name, root, train, query, gallery)
+    split = read_market_layout(name, root, folders=(FOLDER,))
+    if distractors_500k is not None:
+        extra = _read_distractors(os.path.join(split.root, distractors_500k))
+        split = split._replace(gallery=split.gallery + extra)
+    return finish_split(split, captions, missing_captions)
 
 
-def _find_root(root: str) -> str:
-    if not os.path.isdir(root):
-        raise DataError(
-            f"the data set's root {root!r} is not a folder; expected one that holds {', '.join(PARTS)}"
-        )
-    for folder in (root, os.path.join(root, FOLDER)):
-        if any(os.path.isdir(os.path.join(folder, part)) for part in PARTS):
-            missing = [p for p in PARTS if not os.path.isdir(os.path.join(folder, p))]
-            if missing:
-                raise DataError(
-                    f"{folder}: folder {', '.join(missing)} is missing; expected {', '.join(PARTS)}"
-                )
-            return folder
-    found = sorted(os.listdir(root))
-    raise DataError(
-        f"{root}: expected the folders {', '.join(PARTS)}, or a folder {FOLDER} that holds them; "
-        f"found {listed(found) if found else 'nothing'}"
-    )
-
-
-def _read_folder(root: str, part: str) -> Tuple[PersonImage, ...]:
-    folder = os.path.join(root, part)
-    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    images: List[PersonImage] = []
-    for name in names:
-        if not name.lower().endswith(EXTENSIONS):
-            continue
-        path = os.path.join(folder, name)
-        identity, camera = _parse_name(path, name)
-        if identity != JUNK:
+def _read_distractors(folder: str) -> Tuple[PersonImage, ...]:
+    images = []
+    for file in image_names(folder, expected="0000_c1s1_000151_01.jpg"):
+        path = os.path.join(folder, file)
+        identity, camera = parse_market_name(path)
+        if identity not in (DISTRACTOR, JUNK):
+            raise DataError(
+                f"{path}: identity {identity} among the distractors; expected 0, or -1 for junk. Is this the folder of "
+                "the 500k distractors?"
+            )
+        if identity == DISTRACTOR:
             images.append(PersonImage(path, identity, camera))
-    if not images:
-        raise DataError(
-            f"{folder}: no images; expected files such as 0002_c1s1_000551_01.jpg ({', '.join(EXTENSIONS)}) that are "
-            f"not junk (identity -1), found {len(names)} other files"
-        )
     return tuple(images)
 
 
-def _parse_name(path: str, name: str) -> Tuple[int, int]:
-    match = NAME_PATTERN.match(name)
-    # "[-\d]+" also takes "--" and "1-2", which are no numbers
-    if match is None or re.fullmatch(r"-?\d+", match[1]) is None or match[2] == "0":
-        raise DataError(
-            f"{path}: the name does not say identity and camera; expected "
-            "<identity>_c<camera from 1 to 9>..., such as 0002_c1s1_000551_01.jpg"
-        )
-    return int(match[1]), int(match[2]) - 1
+INFO = DatasetInfo(
+    name="market1501",
+    title="Market-1501",
+    reader=market1501,
+    paper="https://doi.org/10.1109/ICCV.2015.133",
+    layout=f"`{FOLDER}/{{{','.join(PARTS)}}}/0002_c1s1_000551_01.jpg`; distractors in `images/`",
+    access="terms on its page",
+    source="the authors' page, http://www.liangzheng.org/Project/project_reid.html; `distractors_500k.zip` there too",
+    counts={
+        "train": PartCounts(751, 12936, 6),
+        "query": PartCounts(750, 3368, 6),
+        "gallery": PartCounts(750, 15913, 6),
+    },
+    note="identity -1 (junk) is dropped, 0 (distractors) stays in the gallery; option `distractors_500k`",
+)

@@ -1,0 +1,74 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""Writes the page of data sets from the table of readers.
+
+python -m torchmultimodal_reid.data.datasets_page > docs/datasets.md
+"""
+
+from typing import Optional
+
+from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
+from torchmultimodal_reid.data.registry import DATASETS
+
+INTRODUCTION = """\
+# Data sets
+
+<!-- written by `python -m torchmultimodal_reid.data.datasets_page > docs/datasets.md`; change a reader's INFO -->
+
+`read_dataset(name, root, **options)` reads what is on disk; nothing is downloaded. A recipe takes the name as
+`data.dataset`. Counts are the published ones, *people / images / cameras*; "?" where the authors give none. Distractors
+(identity 0) count as images of the gallery but not as people; junk is in no count. Before you use a data set, read its
+terms on the page of its authors: the column of access is a note, not a licence. These are pictures of people.
+
+| name | data set | kind | train | query | gallery | all | access |
+|---|---|---|---|---|---|---|---|
+"""
+
+DETAILS = """
+## Layouts
+
+Folders and file names as the archives unpack; options are the reader's keyword arguments, described in its docstring.
+
+| name | layout | get it from | note |
+|---|---|---|---|
+"""
+
+
+def datasets_page() -> str:
+    """The text of ``docs/datasets.md``."""
+    lines = [INTRODUCTION]
+    lines += [_counts_row(info) + "\n" for info in DATASETS.values()]
+    lines.append(DETAILS)
+    lines += [
+        f"| `{i.name}` | {i.layout} | {i.source} | {i.note} |\n"
+        for i in DATASETS.values()
+    ]
+    return "".join(lines)
+
+
+def _counts_row(info: DatasetInfo) -> str:
+    cells = [
+        f"`{info.name}`",
+        f"[{info.title}]({info.paper})",
+        info.kind,
+        *(
+            _cell(info.counts.get(part))
+            for part in ("train", "query", "gallery", "all")
+        ),
+        info.access,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(counts: Optional[PartCounts]) -> str:
+    if counts is None:
+        return ""
+    return " / ".join("?" if count is None else f"{count:,}" for count in counts)
+
+
+if __name__ == "__main__":
+    print(datasets_page(), end="")
