@@ -40,10 +40,14 @@ def evaluation_loader(
     rank: int = 0,
     world_size: int = 1,
 ) -> Iterable[PersonBatch]:
-    """Every row of this process's share, once and in order; nothing is dropped."""
-    rows = list(range(rank, len(dataset), world_size))  # type: ignore[arg-type]
+    """Every row of this process's share, once and in order; nothing is dropped.
+
+    Batches are dealt out whole: each is the very batch that one process would have, with the same padding, so that a
+    feature has the same last digit however many processes there are.
+    """
+    rows = list(range(len(dataset)))  # type: ignore[arg-type]
     batches = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
-    return _Loader(dataset, collate, batches, workers, prefetch=2)
+    return _Loader(dataset, collate, batches[rank::world_size], workers, prefetch=2)
 
 
 class _Loader:

@@ -71,12 +71,17 @@ def test_every_row_once_and_in_order():
     assert len(loader) == 4
 
 
-def test_shares_of_processes():
+@pytest.mark.parametrize("world_size", [1, 2, 3, 5])
+def test_processes_share_the_batches_of_one(world_size):
     shares = [
-        torch.cat([b.identity for b in evaluate(Rows(), rank=rank, world_size=3)])
-        for rank in range(3)
+        [
+            b.identity.tolist()
+            for b in evaluate(Rows(), rank=rank, world_size=world_size)
+        ]
+        for rank in range(world_size)
     ]
-    assert [share.tolist() for share in shares] == [[0, 3, 6], [1, 4], [2, 5]]
+    batches = [[0, 1], [2, 3], [4, 5], [6]]
+    assert shares == [batches[rank::world_size] for rank in range(world_size)]
 
 
 def test_training_begins_at_its_step():
