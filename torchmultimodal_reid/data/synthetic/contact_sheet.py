@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image
+from torchmultimodal_reid.data.contact_sheet import draw_sheet, SheetRow
 from torchmultimodal_reid.data.errors import DataError
-
-_LINE, _GAP = 12, 4
 
 
 def read_records(root: Path) -> List[Dict[str, Any]]:
@@ -59,25 +58,16 @@ def contact_sheet(
     ]
     with Image.open(Path(root) / persons[0][0]["file_path"]) as image:
         width, height = image.size
-    columns = max(len(person) for person in persons)
-    text_lines = 2
-    row_height = height + text_lines * _LINE + _GAP
-    sheet = Image.new(
-        "RGB", (columns * (width + 1), len(persons) * row_height), "white"
-    )
-    draw = ImageDraw.Draw(sheet)
-    for row, person in enumerate(persons):
-        for column, record in enumerate(person):
-            with Image.open(Path(root) / record["file_path"]) as image:
-                sheet.paste(image, (column * (width + 1), row * row_height))
-        lines = _wrap(
-            f"{person[0]['id']}: {person[0]['captions'][0]}", draw, sheet.width - 4
-        )
-        for number, line in enumerate(lines[:text_lines]):
-            draw.text(
-                (2, row * row_height + height + number * _LINE), line, fill="black"
+    return draw_sheet(
+        [
+            SheetRow(
+                [str(Path(root) / record["file_path"]) for record in person],
+                f"{person[0]['id']}: {person[0]['captions'][0]}",
             )
-    return sheet
+            for person in persons
+        ],
+        (height, width),
+    )
 
 
 def _camera(record: Dict[str, Any]) -> str:
@@ -93,17 +83,6 @@ def _choose(records: Sequence[Dict[str, Any]], per_camera: int) -> List[Dict[str
             :per_camera
         ]
     return chosen
-
-
-def _wrap(text: str, draw: ImageDraw.ImageDraw, width: int) -> List[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
