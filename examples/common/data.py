@@ -6,13 +6,13 @@
 
 """From a data set on disk to what a recipe trains on; what both pipelines share."""
 
-from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import torch
 from examples.common.checks import check_choice, check_range
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.market1501 import market1501
+from torchmultimodal_reid.data.registry import dataset_info, read_dataset
 from torchmultimodal_reid.data.sample import (
     PersonImage,
     ReIDSplit,
@@ -33,8 +33,10 @@ from torchmultimodal_reid.utils.seeding import generator_for
 class DataConfig:
     """A data set and how it is read."""
 
-    root: str = "???"  # folder in Market-1501's layout
-    name: str = "market1501"  # stands on the results
+    root: str = "???"  # folder of the data set
+    dataset: str = "market1501"  # which reader, by its name in docs/datasets.md
+    options: Dict[str, Any] = field(default_factory=dict)  # of the reader
+    name: str = ""  # stands on the results; data.dataset where it is not given
     captions: Optional[str] = (
         None  # captions JSON; captions.json in the root where it is not given
     )
@@ -50,6 +52,13 @@ class DataConfig:
     cache: bool = False  # keep the decoded images in shared memory
 
     def __post_init__(self) -> None:
+        dataset_info(self.dataset)  # tells the nearest name
+        self.name = self.name or self.dataset
+        for option in ("captions", "missing_captions"):
+            if option in self.options:
+                raise ValueError(
+                    f"data.options.{option} is set; expected it as data.{option}"
+                )
         check_choice("data.missing_captions", self.missing_captions, ("error", "allow"))
         check_range("data.workers", self.workers, 0)
         if not 0 < self.identity_share <= 1:
@@ -102,12 +111,14 @@ class ImageConfig:
 
 def read_split(config: DataConfig) -> ReIDSplit:
     """The data set on disk, captions joined."""
-    return market1501(
-        config.root,
-        captions=config.captions,
-        missing_captions=config.missing_captions,
-        name=config.name,
-    )
+    options = dict(config.options)
+    # data sets that come with their captions have no such options
+    if config.captions is not None:
+        options["captions"] = config.captions
+    if config.missing_captions != "error":
+        options["missing_captions"] = config.missing_captions
+    split = read_dataset(config.dataset, config.root, **options)
+    return split._replace(name=config.name)
 
 
 def training_parts(
