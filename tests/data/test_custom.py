@@ -142,7 +142,7 @@ def test_which_table(build, tmp_path):
     build(HEADER, "other.csv")
     with pytest.raises(DataError, match="expected one table .* found other.csv, table"):
         custom(root)
-    with pytest.raises(DataError, match="none' is neither a table .* nor a folder"):
+    with pytest.raises(DataError, match="none' is not a folder that .* nor a table"):
         custom(f"{root}/none")
     (tmp_path / "x.txt").touch()
     with pytest.raises(DataError, match="x.txt: expected a file that ends in .csv"):

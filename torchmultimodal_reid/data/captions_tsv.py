@@ -8,6 +8,7 @@ import os
 from typing import Dict, List, Optional
 
 from torchmultimodal_reid.data.caption_images import images_with_captions
+from torchmultimodal_reid.data.dataset_info import DatasetInfo
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.fields import caption_text, image_path
 from torchmultimodal_reid.data.sample import ReIDSplit
@@ -41,6 +42,10 @@ def captions_tsv(
     path = os.path.join(root, FILE) if captions is None else captions
     if not os.path.isdir(root):
         raise DataError(f"the data set's root {root!r} is not a folder")
+    if not os.path.isfile(path):
+        raise DataError(
+            f"{path}: the captions file is missing; expected lines of image<TAB>caption"
+        )
     train = images_with_captions(_read(path), root, path, missing_images)
     return ReIDSplit("captions_tsv", root, train, (), ())
 
@@ -68,3 +73,17 @@ def _add(found: Dict[str, List[str]], line: str, where: str) -> None:
     if caption in texts:
         raise DataError(f"{where}: the same caption for {name!r} a second time")
     texts.append(caption)
+
+
+INFO = DatasetInfo(
+    name="captions_tsv",
+    title="Images with a file of captions",
+    reader=captions_tsv,
+    paper="",
+    layout="any folders of images, `captions.tsv` with `image<TAB>caption` on each line",
+    access="your own",
+    source="your own",
+    counts={},
+    kind="text",
+    note="training only; every image is an identity of its own",
+)

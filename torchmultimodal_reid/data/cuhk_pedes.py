@@ -6,6 +6,7 @@
 
 from typing import Optional
 
+from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
 from torchmultimodal_reid.data.sample import ReIDSplit
 from torchmultimodal_reid.data.text_to_person import Layout, read_text_to_person
 
@@ -49,3 +50,24 @@ def cuhk_pedes(
         evaluate_on=evaluate_on,
         missing_images=missing_images,
     )
+
+
+INFO = DatasetInfo(
+    name="cuhk_pedes",
+    title="CUHK-PEDES",
+    reader=cuhk_pedes,
+    paper="https://arxiv.org/abs/1702.05729",
+    layout="`CUHK-PEDES/reid_raw.json` (split, captions, file_path, id), images below `imgs/`",
+    access="on request; research only",
+    source="https://github.com/ShuangLI59/Person-Search-with-Natural-Language-Description",
+    counts={
+        "train": PartCounts(11003, 34054, None, 68126),
+        "query": PartCounts(1000, 3074, None, 6156),
+        "gallery": PartCounts(1000, 3074, None, 6156),
+    },
+    kind="text",
+    note=(
+        'captions are the queries; `evaluate_on="val"` has 1,000 people, 3,078 images, 6,158 captions; '
+        "no cameras"
+    ),
+)

@@ -7,6 +7,7 @@
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from torchmultimodal_reid.data.dataset_info import DatasetInfo
 from torchmultimodal_reid.data.errors import DataError, listed
 from torchmultimodal_reid.data.fields import (
     caption_text,
@@ -90,7 +91,7 @@ def _find_table(root: str) -> str:
         return root
     if not os.path.isdir(root):
         raise DataError(
-            f"{root!r} is neither a table (.csv, .parquet) nor a folder that holds one"
+            f"{root!r} is not a folder that holds a table (.csv, .parquet), nor a table itself"
         )
     found = sorted(
         name
@@ -139,3 +140,20 @@ def _earlier(
         if path in parts[part]:
             return parts[part][path]
     return None
+
+
+INFO = DatasetInfo(
+    name="custom",
+    title="Any images, by a table",
+    reader=custom,
+    paper="",
+    layout=(
+        "CSV or Parquet with path, identity, camera, split (train, query, gallery, test) and perhaps "
+        "caption"
+    ),
+    access="your own",
+    source="your own",
+    counts={},
+    kind="real",
+    note="give query and gallery images of one person different cameras; `inspect` checks it",
+)

@@ -16,11 +16,13 @@ class PartCounts(NamedTuple):
         identities (Optional[int]): People in the part, distractors (identity 0) not counted.
         images (Optional[int]): Images, junk not counted.
         cameras (Optional[int]): Cameras, or what stands for them.
+        captions (Optional[int]): Captions. Default: ``None``
     """
 
     identities: Optional[int]
     images: Optional[int]
     cameras: Optional[int]
+    captions: Optional[int] = None
 
 
 class DatasetInfo(NamedTuple):

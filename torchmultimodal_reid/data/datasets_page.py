@@ -53,7 +53,7 @@ def datasets_page() -> str:
 def _counts_row(info: DatasetInfo) -> str:
     cells = [
         f"`{info.name}`",
-        f"[{info.title}]({info.paper})",
+        f"[{info.title}]({info.paper})" if info.paper else info.title,
         info.kind,
         *(
             _cell(info.counts.get(part))
@@ -67,7 +67,7 @@ def _counts_row(info: DatasetInfo) -> str:
 def _cell(counts: Optional[PartCounts]) -> str:
     if counts is None:
         return ""
-    return " / ".join("?" if count is None else f"{count:,}" for count in counts)
+    return " / ".join("?" if count is None else f"{count:,}" for count in counts[:3])
 
 
 if __name__ == "__main__":

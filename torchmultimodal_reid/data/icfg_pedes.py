@@ -6,6 +6,7 @@
 
 from typing import Optional
 
+from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
 from torchmultimodal_reid.data.sample import ReIDSplit
 from torchmultimodal_reid.data.text_to_person import Layout, read_text_to_person
 
@@ -45,3 +46,24 @@ def icfg_pedes(
     return read_text_to_person(
         LAYOUT, root, annotations=annotations, missing_images=missing_images
     )
+
+
+INFO = DatasetInfo(
+    name="icfg_pedes",
+    title="ICFG-PEDES",
+    reader=icfg_pedes,
+    paper="https://arxiv.org/abs/2107.12666",
+    layout=(
+        "`ICFG-PEDES/ICFG-PEDES.json` or `ICFG_PEDES.json` (split, captions, file_path, id), images "
+        "below `imgs/`"
+    ),
+    access="on request; terms of MSMT17",
+    source="https://github.com/zifyloo/SSAN",
+    counts={
+        "train": PartCounts(3102, 34674, None, 34674),
+        "query": PartCounts(1000, 19848, None, 19848),
+        "gallery": PartCounts(1000, 19848, None, 19848),
+    },
+    kind="text",
+    note="captions are the queries; no validation part",
+)

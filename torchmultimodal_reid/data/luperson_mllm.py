@@ -8,6 +8,7 @@ import os
 from typing import Any, Dict, List, Optional, Sequence
 
 from torchmultimodal_reid.data.caption_images import images_with_captions
+from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
 from torchmultimodal_reid.data.errors import DataError, listed
 from torchmultimodal_reid.data.fields import caption_list, image_path
 from torchmultimodal_reid.data.sample import ReIDSplit
@@ -83,3 +84,19 @@ def _read(path: str) -> Dict[str, List[str]]:
         )
         found.setdefault(name, []).extend(texts)
     return found
+
+
+INFO = DatasetInfo(
+    name="luperson_mllm",
+    title="LUPerson-MLLM",
+    reader=luperson_mllm,
+    paper="https://arxiv.org/abs/2405.04940",
+    layout="JSON files of image -> caption in `caption/` or beside any folders of images",
+    access="LUPerson: research only",
+    source="https://github.com/WentaoTan/MLLM4Text-ReID",
+    counts={
+        "train": PartCounts(None, None, None, None),
+    },
+    kind="text",
+    note="training only; every image is an identity of its own; captions are generated",
+)

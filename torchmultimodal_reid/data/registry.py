@@ -9,21 +9,28 @@ import inspect
 from typing import Any, Dict
 
 from torchmultimodal_reid.data import (
+    captions_tsv,
     clonedperson,
     cuhk02,
     cuhk03,
+    cuhk_pedes,
     cuhk_sysu,
+    custom,
     dukemtmc,
     finegpr,
     grid,
+    icfg_pedes,
     ilids,
     ilids_vid,
+    luperson_mllm,
     market1501,
     msmt17,
     occluded_duke,
     personx,
     prid2011,
     randperson,
+    rstpreid,
+    synth_pedes,
     unlabelled,
     viper,
 )
@@ -52,6 +59,13 @@ DATASETS: Dict[str, DatasetInfo] = {
         clonedperson.INFO,
         finegpr.INFO,
         unlabelled.INFO,
+        cuhk_pedes.INFO,
+        icfg_pedes.INFO,
+        rstpreid.INFO,
+        synth_pedes.INFO,
+        luperson_mllm.INFO,
+        captions_tsv.INFO,
+        custom.INFO,
     )
 }
 

@@ -6,6 +6,7 @@
 
 from typing import Optional
 
+from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
 from torchmultimodal_reid.data.sample import ReIDSplit
 from torchmultimodal_reid.data.text_to_person import Layout, read_text_to_person
 
@@ -50,3 +51,21 @@ def rstpreid(
         evaluate_on=evaluate_on,
         missing_images=missing_images,
     )
+
+
+INFO = DatasetInfo(
+    name="rstpreid",
+    title="RSTPReid",
+    reader=rstpreid,
+    paper="https://arxiv.org/abs/2109.05534",
+    layout="`RSTPReid/data_captions.json` (split, captions, img_path, id), images below `imgs/`",
+    access="terms of MSMT17",
+    source="https://github.com/NjtechCVLab/RSTPReid-Dataset",
+    counts={
+        "train": PartCounts(3701, 18505, None),
+        "query": PartCounts(200, 1000, None, 2000),
+        "gallery": PartCounts(200, 1000, None, 2000),
+    },
+    kind="text",
+    note='captions are the queries; `evaluate_on="val"` has as many',
+)

@@ -7,6 +7,7 @@
 import os
 from typing import Any, List, Mapping, Optional, Set
 
+from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.fields import caption_list, whole_number
 from torchmultimodal_reid.data.image_files import check_images_exist, find_annotations
@@ -102,3 +103,25 @@ def _phrases(record: Mapping[str, Any], where: str) -> List[str]:
         )
     phrases = (phrase.strip() for line in told for phrase in line.split(","))
     return [phrase for phrase in phrases if phrase and phrase != "unknown"]
+
+
+INFO = DatasetInfo(
+    name="synth_pedes",
+    title="SYNTH-PEDES",
+    reader=synth_pedes,
+    paper="https://arxiv.org/abs/2305.08386",
+    layout=(
+        "`SYNTH-PEDES/synthpedes-dataset.json` (id, file_path, captions, prompt_caption, attributes), "
+        "images below `Part1` to `Part11`"
+    ),
+    access="research only",
+    source="https://github.com/Zplusdragon/PLIP",
+    counts={
+        "train": PartCounts(312321, 4791711, None, 12138157),
+    },
+    kind="text",
+    note=(
+        "training only; captions are generated, those of `prompt_caption` among them unless "
+        "`prompt_captions=False`"
+    ),
+)
