@@ -1,0 +1,188 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""Pretrains a CNN by writing captions: VTBR (https://arxiv.org/abs/2110.05074), after VirTex.
+
+python -m examples.vtbr.pretrain --config examples/vtbr/configs/demo_pretrain.yaml output=runs/vtbr
+"""
+
+from functools import partial
+from typing import Optional, Sequence, Tuple
+
+import torch
+from examples.common.config import load_config
+from examples.common.data import all_captions, captioned, check_captions
+from examples.common.distributed import make_accelerator
+from examples.common.engine import (
+    Evaluate,
+    find_checkpoint,
+    finished_steps,
+    Saved,
+    Trainer,
+)
+from examples.common.loaders import training_loader
+from examples.common.main import finish, run_main
+from examples.common.optim import build_optimizer, build_schedule
+from examples.common.run import check_run, prepare_run
+from examples.common.selection import training_data
+from examples.vtbr.caption_evaluation import CaptionEvaluation, spread
+from examples.vtbr.pretrain_definitions import VTBRPretrainConfig
+from examples.vtbr.pretraining_tasks import TASKS
+from torchmultimodal_reid.architectures.captioner import BidirectionalCaptioner
+from torchmultimodal_reid.data.collate import Collate
+from torchmultimodal_reid.data.dataset import PersonDataset
+from torchmultimodal_reid.data.image_io import read_image
+from torchmultimodal_reid.data.sample import PersonImage, with_captions
+from torchmultimodal_reid.data.samplers import ShuffleSampler
+from torchmultimodal_reid.evaluation.figures.canvas import save_figure
+from torchmultimodal_reid.evaluation.figures.captioned import draw_captions
+from torchmultimodal_reid.models.saved import (
+    model_files,
+    ModelDescription,
+    read_tokenizer,
+)
+from torchmultimodal_reid.models.saved_vtbr import (
+    build_vtbr,
+    load_captioner,
+    read_vtbr_description,
+    VTBR_MODELS,
+)
+from torchmultimodal_reid.transforms.caption import CaptionTransform
+from torchmultimodal_reid.transforms.image import Normalize
+from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
+from torchmultimodal_reid.utils.seeding import derive_seed
+
+SHOWN = 24  # images in the picture of captions
+
+
+def new_tokenizer(
+    config: VTBRPretrainConfig, images: Sequence[PersonImage]
+) -> WordPieceTokenizer:
+    """BERT's vocabulary if one is given, else one that is trained on the training captions."""
+    if config.text.vocabulary is not None:
+        return WordPieceTokenizer.from_vocab(config.text.vocabulary)
+    return WordPieceTokenizer.train(all_captions(images), config.text.vocab_size)
+
+
+def describe(
+    config: VTBRPretrainConfig, tokenizer: WordPieceTokenizer
+) -> ModelDescription:
+    """The model that a configuration asks for, as it travels in the checkpoints."""
+    builder, arguments = VTBR_MODELS[config.model.name]
+    changed = {
+        "backbone": config.model.backbone,
+        "norm_first": config.model.norm_first,
+        "dropout": config.model.dropout,
+    }
+    return ModelDescription(
+        builder=builder.__name__,
+        arguments={
+            **arguments,
+            **{name: value for name, value in changed.items() if value is not None},
+            "image_size": config.image.size,
+            "vocab_size": tokenizer.vocab_size,
+            "max_text_length": config.text.max_length,
+        },
+        mean=config.image.mean,
+        std=config.image.std,
+        tokenizer=tokenizer.fingerprint(),
+    )
+
+
+def main(argv: Optional[list] = None) -> None:
+    config, command = load_config(
+        VTBRPretrainConfig,
+        argv,
+        prog="python -m examples.vtbr.pretrain",
+        description=__doc__,
+    )
+    accelerator = make_accelerator(config.precision)
+    rank, world_size = accelerator.process_index, accelerator.num_processes
+    is_main, resume = accelerator.is_main_process, command.resume is not None
+    directory = check_run(
+        command.resume or config.output, resume=resume, is_main=is_main
+    )
+    checkpoint = find_checkpoint(directory, config.loop) if resume else None
+
+    images, watched, watched_name = training_data(config.data, config.seed)
+    images = captioned(images)
+    if checkpoint is None:
+        tokenizer = new_tokenizer(config, images)
+        description = describe(config, tokenizer)
+    else:
+        description = read_vtbr_description(checkpoint)
+        tokenizer = read_tokenizer(checkpoint, description)
+    read = CaptionTransform(tokenizer, config.text.max_length, config.text.overflow)
+    check_captions(images, read)
+    dataset = PersonDataset(
+        images,
+        config.image.train_transform(),
+        read,
+        seed=config.seed,
+        cache=config.data.cache,
+    )
+    sampler = ShuffleSampler(
+        len(dataset),
+        config.batch_size,
+        derive_seed(config.seed, "images"),
+        rank,
+        world_size,
+    )
+    loader = training_loader(
+        dataset,
+        sampler,
+        Collate(tokenizer.pad_id),
+        start=finished_steps(checkpoint),
+        stop=config.loop.steps,
+        workers=config.data.workers,
+    )
+
+    torch.manual_seed(derive_seed(config.seed, "weights"))
+    model = build_vtbr(description).to(accelerator.device)
+    normalize = Normalize(config.image.mean, config.image.std).to(accelerator.device)
+    task = TASKS[description.builder](tokenizer, normalize, config.seed, rank)
+    trainer = Trainer(
+        directory,
+        accelerator,
+        model,
+        build_optimizer(model, config.optimizer),
+        build_schedule(config.schedule, config.loop.steps),
+        config.loop,
+        config.seed,
+        dict.fromkeys(task.names, 1.0),
+        Saved({"model": description._asdict()}, model_files(tokenizer), watched_name),
+    )
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+    evaluate: Optional[Evaluate] = None
+    held_out: Tuple[PersonImage, ...] = ()
+    if watched is not None:
+        held_out = with_captions(watched.query + watched.gallery)
+    if held_out and config.loop.evaluate_every > 0:
+        evaluation = CaptionEvaluation(
+            held_out, description, tokenizer, task, config.evaluation, accelerator
+        )
+        evaluate = partial(evaluation, model)
+
+    # by now everything was looked at but the images themselves
+    prepare_run(directory, config, seed=config.seed, resume=resume, is_main=is_main)
+    trainer.fit(loader, task, evaluate, description="pretrain")
+
+    if trainer.is_finished and isinstance(model, BidirectionalCaptioner) and is_main:
+        shown = spread(held_out or images, SHOWN)
+        paths = [image.path for image in shown]
+        figure = draw_captions(
+            [read_image(path, description.image_size) for path in paths],
+            load_captioner(trainer.result).caption(paths),
+            references=[image.captions[0] for image in shown],
+            title="What the model writes (black), and what the data set says (grey)",
+        )
+        print(f"written: {save_figure(figure, directory / 'captions.png')}")
+    finish(trainer, "examples.vtbr.pretrain")
+
+
+if __name__ == "__main__":
+    run_main(main)
