@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 
 BIN = $(VENV)/bin
-SOURCES = torchmultimodal_reid examples tests setup.py $(wildcard benchmarks)
+SOURCES = torchmultimodal_reid examples tests hubconf.py setup.py $(wildcard benchmarks)
 LISTS = setup.py constraints.txt
 
 .PHONY: help demo test lint format types clean
