@@ -1,0 +1,176 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""Fine-tunes a CNN for re-identification by images: the strong baseline (https://arxiv.org/abs/1903.07071), from
+random weights, ImageNet's, or those that VTBR learned from captions (https://arxiv.org/abs/2110.05074).
+
+python -m examples.vtbr.finetune --config examples/vtbr/configs/demo_finetune.yaml model.weights=vtbr:runs/pretrain/best
+"""
+
+from functools import partial
+from typing import Optional
+
+import torch
+from examples.common.config import load_config
+from examples.common.distributed import gather_batch_norms, make_accelerator
+from examples.common.engine import (
+    Evaluate,
+    find_checkpoint,
+    finished_steps,
+    Saved,
+    Trainer,
+)
+from examples.common.epochs import in_steps
+from examples.common.loaders import training_loader
+from examples.common.main import finish, run_main
+from examples.common.optim import build_optimizer, build_schedule
+from examples.common.retrieval import Retrieval, validate
+from examples.common.run import check_run, prepare_run
+from examples.common.selection import training_data
+from examples.vtbr.baseline_losses import BaselineLosses
+from examples.vtbr.finetune_definitions import FinetuneConfig
+from torch import Tensor
+from torchmultimodal_reid.architectures.reid import ReIDModel
+from torchmultimodal_reid.data.collate import Collate
+from torchmultimodal_reid.data.dataset import PersonDataset
+from torchmultimodal_reid.data.samplers import IdentitySampler
+from torchmultimodal_reid.models.backbone_weights import load_backbone_weights
+from torchmultimodal_reid.models.backbones import find_backbone
+from torchmultimodal_reid.models.saved_reid import build_reid, ReIDDescription
+from torchmultimodal_reid.modules.losses.center import CenterLoss
+from torchmultimodal_reid.transforms.image import Normalize
+from torchmultimodal_reid.utils.seeding import derive_seed
+
+
+def describe(config: FinetuneConfig, num_identities: int) -> ReIDDescription:
+    """The model that a configuration asks for, as it travels in the checkpoints."""
+    return ReIDDescription(
+        backbone=config.model.backbone,
+        pooling=config.model.pooling,
+        last_stride=config.model.last_stride,
+        num_identities=num_identities,
+        image_size=config.image.size,
+        mean=config.image.mean,
+        std=config.image.std,
+    )
+
+
+def embed_images(
+    model: ReIDModel,
+    image: Optional[Tensor],
+    text: Optional[Tensor],
+    text_padding: Optional[Tensor],
+) -> Tensor:
+    """As the evaluation calls any model; this one reads no text."""
+    assert image is not None and text is None and text_padding is None
+    return model.embed(image)
+
+
+def main(argv: Optional[list] = None) -> None:
+    config, command = load_config(
+        FinetuneConfig,
+        argv,
+        prog="python -m examples.vtbr.finetune",
+        description=__doc__,
+    )
+    accelerator = make_accelerator(config.precision)
+    rank, world_size = accelerator.process_index, accelerator.num_processes
+    is_main, resume = accelerator.is_main_process, command.resume is not None
+    directory = check_run(
+        command.resume or config.output, resume=resume, is_main=is_main
+    )
+
+    images, watched, watched_name = training_data(config.data, config.seed)
+    num_identities = 1 + max(image.identity for image in images)
+    batch_size = config.identities_per_batch * config.images_per_identity
+    loop, schedule = in_steps(
+        config.epochs, config.loop, config.schedule, len(images), batch_size
+    )
+    checkpoint = find_checkpoint(directory, loop) if resume else None
+
+    torch.manual_seed(derive_seed(config.seed, "weights"))
+    description = describe(config, num_identities)
+    model = build_reid(description)
+    weights = "a checkpoint of this run"
+    if checkpoint is None:
+        # a run that is resumed does not need them any more
+        report = load_backbone_weights(
+            model.backbone, config.model.backbone, config.model.weights
+        )
+        weights = f"{config.model.weights} ({report})"
+    center: Optional[CenterLoss] = None
+    if config.losses["center"] > 0:
+        channels = find_backbone(config.model.backbone).channels
+        center = CenterLoss(channels, num_identities, config.center_rate)
+        # so that the run's checkpoints hold the centres
+        model.add_module("center_loss", center)
+    gather_batch_norms(model, accelerator)
+    model.to(accelerator.device)
+    if config.model.channels_last:
+        model.to(memory_format=torch.channels_last)
+
+    dataset = PersonDataset(
+        images,
+        config.image.train_transform(),
+        seed=config.seed,
+        cache=config.data.cache,
+    )
+    sampler = IdentitySampler(
+        [image.identity for image in images],
+        config.identities_per_batch,
+        config.images_per_identity,
+        derive_seed(config.seed, "identities"),
+        rank,
+        world_size,
+        cameras=[image.camera for image in images],
+    )
+    loader = training_loader(
+        dataset,
+        sampler,
+        Collate(pad_id=0),
+        start=finished_steps(checkpoint),
+        stop=loop.steps,
+        workers=config.data.workers,
+    )
+
+    trainer = Trainer(
+        directory,
+        accelerator,
+        model,
+        build_optimizer(model, config.optimizer),
+        build_schedule(schedule, loop.steps),
+        loop,
+        config.seed,
+        config.losses,
+        Saved({"model": description._asdict()}, {}, watched_name),
+    )
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+    losses = BaselineLosses(
+        Normalize(description.mean, description.std).to(accelerator.device),
+        config.losses,
+        config.label_smoothing,
+        config.margin,
+        center,
+    )
+    evaluate: Optional[Evaluate] = None
+    if watched is not None and loop.evaluate_every > 0:
+        retrieval = Retrieval(watched, description, ["image"], accelerator)
+        evaluate = partial(validate, retrieval, partial(embed_images, model))
+
+    # by now everything was looked at but the images themselves
+    prepare_run(directory, config, seed=config.seed, resume=resume, is_main=is_main)
+    if is_main:
+        print(
+            f"{config.model.backbone} from {weights}; {num_identities} identities, {len(images)} images, "
+            f"{loop.steps} steps"
+        )
+    trainer.fit(loader, losses, evaluate, description="fine-tune")
+    finish(trainer, "examples.vtbr.finetune")
+
+
+if __name__ == "__main__":
+    run_main(main)
