@@ -1,6 +1,7 @@
 # make demo   watch it work: install, render pedestrians, pretrain, fine-tune, evaluate
 # make test   the whole test suite
 # make lint   formatting, flake8 and types
+# make bench  time and memory against reference algorithms, at Market-1501's size
 #
 # Each target first makes the virtual environment $(VENV), where it is missing or older than the lists of dependencies.
 
@@ -10,12 +11,15 @@ VENV ?= .venv
 PIP_ARGS ?= --constraint constraints.txt
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+# each is benchmarks/NAME.py, which writes its results into $(BENCH_OUT)/NAME.json; some minutes and 8 GB of memory
+BENCHMARKS ?= ranking re_ranking
+BENCH_OUT ?= runs/bench
 
 BIN = $(VENV)/bin
 SOURCES = torchmultimodal_reid examples tests hubconf.py setup.py $(wildcard benchmarks)
 LISTS = setup.py constraints.txt
 
-.PHONY: help demo test lint format types clean
+.PHONY: help demo test lint format types bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -33,6 +37,9 @@ lint: $(VENV)/.installed-dev types
 
 types: $(VENV)/.installed-dev
 	$(BIN)/python -m mypy
+
+bench: $(VENV)/.installed
+	set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --json $(BENCH_OUT)/$$name.json; done
 
 format: $(VENV)/.installed-dev
 	$(BIN)/python -m ufmt format $(SOURCES)

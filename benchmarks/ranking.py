@@ -19,53 +19,25 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
+from benchmarks.measuring import (
+    make_rows,
+    MIB,
+    reset_peak,
+    resident,
+    Size,
+    SIZES,
+    timed,
+)
 from tabulate import tabulate
 from torch import Tensor
 from torchmultimodal_reid.evaluation.distance import default_chunk_size, distance_chunks
 from torchmultimodal_reid.evaluation.ranking import evaluate_ranking, RankingMetrics
 
-MIB = 2**20
-
-
-class Size(NamedTuple):
-    queries: int
-    gallery: int
-    dim: int
-    identities: int
-    cameras: int
-
-
-SIZES = {
-    "market1501": Size(3_368, 15_913, 2_048, 751, 6),
-    "msmt17": Size(11_659, 82_161, 768, 3_060, 15),
-}
 CURVE = (10_000, 30_000, 100_000, 300_000, 1_000_000)
-
-
-class Rows(NamedTuple):
-    features: Tensor
-    identities: Tensor
-    cameras: Tensor
-
-
-def make_rows(count: int, size: Size, centers: Tensor, noise: float) -> Rows:
-    """Rows of random identities under random cameras."""
-    identities = torch.randint(size.identities, (count,)) + 1
-    features = torch.empty(count, size.dim)
-    for start in range(0, count, 4096):
-        part = features[start : start + 4096]
-        part.normal_().mul_(noise).add_(centers[identities[start : start + 4096] - 1])
-    return Rows(features, identities, torch.randint(size.cameras, (count,)))
-
-
-def timed(work: Callable[[], Any]) -> Tuple[float, Any]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
 
 
 def run_product(query: Tensor, gallery: Tensor) -> None:
@@ -85,22 +57,6 @@ def time_argsort(query: Tensor, gallery: Tensor) -> float:
         np.argsort(chunk.distances.numpy(), axis=1)
         total += time.perf_counter() - start
     return total
-
-
-def resident(key: str) -> int:
-    """``VmRSS`` (memory now) or ``VmHWM`` (most since the last reset) of this process, in bytes; 0 if not Linux."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return 0
-    line = next(text for text in status.read_text().splitlines() if key in text)
-    return int(line.split()[1]) * 1024
-
-
-def reset_peak() -> None:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def measure(
@@ -185,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", choices=SIZES, default="market1501")
+    parser.add_argument("--size", choices=SIZES, default="market")
     parser.add_argument("--curve", action="store_true", help="grow the gallery instead")
     parser.add_argument("--queries", type=int, default=200, help="of the curve")
     parser.add_argument("--dim", type=int, default=256, help="of the curve")
@@ -213,6 +169,7 @@ def main() -> None:
         )
     print(show(results))
     if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
