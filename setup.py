@@ -64,6 +64,7 @@ setup(
         "matlab": ["h5py>=3.8", "scipy>=1.10"],
         # training from tar shards
         "streaming": ["webdataset>=0.2.86"],
+        "search": ["faiss-cpu>=1.8"],
         "dev": requirements("dev-requirements.txt"),
     },
     classifiers=[

@@ -24,6 +24,7 @@ FORBIDDEN = {
     "data": {"architectures", "models"},
     "transforms": {"architectures", "models"},
     "evaluation": {"architectures", "models"},
+    "search": {"architectures", "models"},
     "utils": {"architectures", "models"},
 }
 
