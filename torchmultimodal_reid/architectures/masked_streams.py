@@ -14,6 +14,7 @@ from torch import nn, Tensor
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.layers.attend_mask import join_padding
+from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
 from torchmultimodal_reid.modules.layers.masked_decoder import masked_rows, MaskTokens
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 from torchmultimodal_reid.modules.masking.selection import select_tokens, TokenSelection
@@ -140,6 +141,18 @@ class DropStream(nn.Module):
         text_padding: Optional[Tensor],
         mask: MultimodalMask,
     ) -> StreamOutput:
+        device = self.image_tokens.mask_token.device
+        with attention_kernel(device):
+            return self._forward(mmet, image, text, text_padding, mask)
+
+    def _forward(
+        self,
+        mmet: MMET,
+        image: Optional[Tensor],
+        text: Optional[Tensor],
+        text_padding: Optional[Tensor],
+        mask: MultimodalMask,
+    ) -> StreamOutput:
         patches, words, encoded_image, encoded_text = None, None, None, None
         if image is not None:
             hidden = mask.masked_patches
@@ -148,7 +161,10 @@ class DropStream(nn.Module):
             # [CLS] comes before the patches
             hidden = nn.functional.pad(hidden, (1, 0), value=False)
             patches = split_tokens(self.image_tokens, hidden, ~hidden)
-            encoded_image = mmet.image_encoder(image, visible=patches.visible)
+            # masked too: where patches overlap, what is left out could be seen in its neighbours
+            encoded_image = mmet.image_encoder(
+                image, mask.masked_patches, visible=patches.visible
+            )
         if text is not None:
             hidden = mask.masked_tokens
             if hidden is None:
