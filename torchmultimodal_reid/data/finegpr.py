@@ -35,7 +35,7 @@ def finegpr(
 
     ``FineGPR/0001/0001_c01_w01_l01_p01.jpg`` or, in the subset, ``FineGPR_subset/0001_c01_w03_l05_p03.jpg``: identity,
     viewpoint (which stands for the camera), weather, illumination, background; see ``FineGPRName``. The identity and
-    the path take about 350 bytes an image in memory, all 2,028,600 images 0.7 GB; read a part of them, or stream them.
+    the path take about 250 bytes an image in memory, all 2,028,600 images 0.5 GB; read a part of them, or stream them.
 
     Args:
         root (str): The folder of the images, at any depth.
@@ -43,7 +43,7 @@ def finegpr(
         weathers (Optional[Collection[int]]): Read these weathers (1 to 7) only. Default: all
         illuminations (Optional[Collection[int]]): Read these illuminations (1 to 7) only. Default: all
         conditions (bool): Whether the images' attributes tell viewpoint, weather, illumination and scene too. Costs
-            another 700 bytes an image; ``parse_finegpr_name`` tells the same of any path. Default: ``False``
+            another 400 bytes an image; ``parse_finegpr_name`` tells the same of any path. Default: ``False``
         attributes (Optional[str]): A CSV file of the people's attributes, with a header and a line a person. The form
             in which the authors publish them could not be verified, so its columns can be named. Values are words, or
             codes from 1 in the order of ``finegpr_names.ATTRIBUTES``. Default: none

@@ -161,9 +161,9 @@ INFO = DatasetInfo(
     access="terms on its page",
     source="http://personal.ie.cuhk.edu.hk/~ccloy/downloads_qmul_underground_reid.html",
     counts={
-        "train": PartCounts(125, 250, 8),
-        "query": PartCounts(125, 125, 8),
-        "gallery": PartCounts(125, 900, 8),
+        "train": PartCounts(125, 250, None),
+        "query": PartCounts(125, 125, None),
+        "gallery": PartCounts(125, 900, None),
     },
-    note="average of 10 published partitions: `split` 0 to 9; scipy reads them",
+    note="8 cameras; average of 10 published partitions: `split` 0 to 9; scipy reads them",
 )

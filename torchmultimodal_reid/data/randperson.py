@@ -29,7 +29,7 @@ def randperson(
     ``randperson_subset/000000_s00_c00_f000264.jpg``: identity, scene, camera within it and frame, all from 0. The 19
     cameras of the 11 scenes are numbered through, scene by scene, as in QAConv, the authors' code. The subset is flat;
     the full set's unpacked folders (``images/scene00/camera0_1/...``) are read however deep they lie, except those that
-    are called ``delete_*``: its authors put broken pictures there. In memory an image takes about 350 bytes.
+    are called ``delete_*``: its authors put broken pictures there. In memory an image takes about 250 bytes.
 
     Args:
         root (str): The folder of the images, at any depth.

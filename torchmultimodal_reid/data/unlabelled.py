@@ -26,7 +26,7 @@ def unlabelled(
     """Reads a folder of person images without labels, such as LUPerson (https://arxiv.org/abs/2012.03753), to pretrain.
 
     Every jpg, jpeg and png in the folder and below it, in the order of folders and names. In memory an image takes
-    about 350 bytes: LUPerson's 4 million 1.5 GB. Stream larger sets from shards.
+    about 250 bytes: LUPerson's 4 million 1 GB. Stream larger sets from shards.
 
     Args:
         root (str): The folder.
