@@ -1,4 +1,5 @@
 # make demo   watch it work: install, render pedestrians, pretrain, fine-tune, evaluate
+# make demo-vtbr   the same for VTBR: captions teach a ResNet, and the ResNet does re-identification
 # make test   the whole test suite
 # make lint   formatting, flake8 and types
 # make bench  time and memory against reference algorithms, at Market-1501's size
@@ -19,13 +20,16 @@ BIN = $(VENV)/bin
 SOURCES = torchmultimodal_reid examples tests hubconf.py setup.py $(wildcard benchmarks)
 LISTS = setup.py constraints.txt
 
-.PHONY: help demo test lint format types bench clean
+.PHONY: help demo demo-vtbr test lint format types bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m examples.demo $(DEMO_ARGS)
+
+demo-vtbr: $(VENV)/.installed
+	$(BIN)/python -m examples.demo_vtbr $(DEMO_ARGS)
 
 # the tests' tensors are tiny: a process a core is faster than threads in each operation
 test: $(VENV)/.installed-dev

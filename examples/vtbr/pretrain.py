@@ -23,6 +23,7 @@ from examples.common.engine import (
     Saved,
     Trainer,
 )
+from examples.common.epochs import in_steps
 from examples.common.loaders import training_loader
 from examples.common.main import finish, run_main
 from examples.common.optim import build_optimizer, build_schedule
@@ -105,10 +106,13 @@ def main(argv: Optional[list] = None) -> None:
     directory = check_run(
         command.resume or config.output, resume=resume, is_main=is_main
     )
-    checkpoint = find_checkpoint(directory, config.loop) if resume else None
 
     images, watched, watched_name = training_data(config.data, config.seed)
     images = captioned(images)
+    loop, schedule = in_steps(
+        config.epochs, config.loop, config.schedule, len(images), config.batch_size
+    )
+    checkpoint = find_checkpoint(directory, loop) if resume else None
     if checkpoint is None:
         tokenizer = new_tokenizer(config, images)
         description = describe(config, tokenizer)
@@ -136,12 +140,14 @@ def main(argv: Optional[list] = None) -> None:
         sampler,
         Collate(tokenizer.pad_id),
         start=finished_steps(checkpoint),
-        stop=config.loop.steps,
+        stop=loop.steps,
         workers=config.data.workers,
     )
 
     torch.manual_seed(derive_seed(config.seed, "weights"))
     model = build_vtbr(description).to(accelerator.device)
+    if config.model.channels_last:
+        model.to(memory_format=torch.channels_last)
     normalize = Normalize(config.image.mean, config.image.std).to(accelerator.device)
     task = TASKS[description.builder](tokenizer, normalize, config.seed, rank)
     trainer = Trainer(
@@ -149,8 +155,8 @@ def main(argv: Optional[list] = None) -> None:
         accelerator,
         model,
         build_optimizer(model, config.optimizer),
-        build_schedule(config.schedule, config.loop.steps),
-        config.loop,
+        build_schedule(schedule, loop.steps),
+        loop,
         config.seed,
         dict.fromkeys(task.names, 1.0),
         Saved({"model": description._asdict()}, model_files(tokenizer), watched_name),
@@ -161,7 +167,7 @@ def main(argv: Optional[list] = None) -> None:
     held_out: Tuple[PersonImage, ...] = ()
     if watched is not None:
         held_out = with_captions(watched.query + watched.gallery)
-    if held_out and config.loop.evaluate_every > 0:
+    if held_out and loop.evaluate_every > 0:
         evaluation = CaptionEvaluation(
             held_out, description, tokenizer, task, config.evaluation, accelerator
         )

@@ -12,6 +12,7 @@ from typing import Optional, Tuple
 from examples.common.checks import check_choice, check_range
 from examples.common.data import DataConfig, ImageConfig
 from examples.common.engine import LoopConfig
+from examples.common.epochs import EpochConfig
 from examples.common.optim import OptimizerConfig, ScheduleConfig
 from examples.mmet.definitions import TextConfig
 from torchmultimodal_reid.models.saved_vtbr import VTBR_MODELS
@@ -31,6 +32,7 @@ class CaptionerConfig:
         None  # norms before the decoder's blocks; after them if not given
     )
     dropout: Optional[float] = None  # of embedding and decoder; 0.1 if not given
+    channels_last: bool = False  # memory layout that many convolutions are faster in
 
     def __post_init__(self) -> None:
         check_choice("model.name", self.name, tuple(VTBR_MODELS))
@@ -69,6 +71,7 @@ class VTBRPretrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    epochs: EpochConfig = field(default_factory=EpochConfig)
 
     def __post_init__(self) -> None:
         check_range("batch_size", self.batch_size, 1)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.finegpr_captions import (
+    finegpr_facts,
     FINEGPR_VOCABULARY,
     plain,
     Scene,
@@ -21,6 +22,7 @@ from torchmultimodal_reid.data.finegpr_captions import (
     write_finegpr_captions,
     Writer,
 )
+from torchmultimodal_reid.data.finegpr_names import ATTRIBUTES
 from torchmultimodal_reid.data.synthetic.told import told_attributes
 
 YOUNG_MALE = {
@@ -110,6 +112,33 @@ def test_viewpoints(degrees, view):
 
 def test_the_front_can_be_elsewhere():
     assert view_of_degrees(0, front=0) == "front"
+
+
+def test_attributes_of_the_reader_become_facts():
+    person = {name: values[0] for name, values in ATTRIBUTES.items()}
+    facts = finegpr_facts({**person, "scene": "urban"})
+    assert facts == {
+        "gender": "male",
+        "hair_length": "long",
+        "age": "teenager",
+        "glasses": "glasses",
+        "sleeve": "short",
+        "dress": "dress",
+        "footwear": "boots",
+        "hat": "hat",
+        "bag": "bag",
+        "shoes": "dark",
+        "upper_color": "black",
+        "lower_color": "black",
+    }
+    for name, values in ATTRIBUTES.items():
+        for value in values:
+            for ours, word in finegpr_facts({name: value}).items():
+                assert word in FINEGPR_VOCABULARY[ours]
+    with pytest.raises(
+        DataError, match="attribute hat is '1', expected one of yes, no"
+    ):
+        finegpr_facts({"hat": "1"})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.data.finegpr_names import ATTRIBUTES
 from torchmultimodal_reid.data.synthetic.phrases import an, Facts, say
 from torchmultimodal_reid.data.synthetic.teller import join
 
@@ -62,6 +63,17 @@ class Writer(NamedTuple):
 
 Shape = Callable[[Writer, Scene], str]
 
+# FineGPR's attributes that have another name here, and the words for "yes" and "no"
+_FROM_FINEGPR: Mapping[str, Tuple[str, Mapping[str, str]]] = {
+    "hair": ("hair_length", {}),
+    "short_sleeve": ("sleeve", {"yes": "short", "no": "long"}),
+    "boot": ("footwear", {"yes": "boots", "no": "shoes"}),
+    **{
+        name: (name, {"yes": name, "no": "none"})
+        for name in ("dress", "hat", "glasses", "bag")
+    },
+}
+
 
 def write_finegpr_captions(
     attributes: Facts, scene: Scene, count: int, rng: np.random.Generator
@@ -88,6 +100,30 @@ def write_finegpr_captions(
         text = SHAPES[int(rng.integers(len(SHAPES)))](writer, scene)
         captions.append(FineGPRCaption(text[0].upper() + text[1:], writer.told))
     return captions
+
+
+def finegpr_facts(attributes: Mapping[str, str]) -> Dict[str, str]:
+    """FineGPR's attributes, as :func:`~torchmultimodal_reid.data.finegpr.finegpr` reads them, in our words.
+
+    Args:
+        attributes (Mapping[str, str]): By the names of ``finegpr_names.ATTRIBUTES``; others are left out. The length of
+            the top is left out too: "short blue upper-body clothes" tells the sleeve.
+
+    Raises:
+        DataError: If a value is not one of those of its attribute.
+    """
+    facts: Dict[str, str] = {}
+    for name, value in attributes.items():
+        known = ATTRIBUTES.get(name)
+        if known is None or name == "top_length":
+            continue
+        if value not in known:
+            raise DataError(
+                f"FineGPR's attribute {name} is {value!r}, expected one of {', '.join(known)}"
+            )
+        ours, words = _FROM_FINEGPR.get(name, (name, {}))
+        facts[ours] = words.get(value, value)
+    return facts
 
 
 def view_of_degrees(degrees: float, front: float = 90.0) -> str:
