@@ -4,13 +4,14 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor
+from torchmultimodal_reid.evaluation.distance import DistanceChunk
 from torchmultimodal_reid.evaluation.ranking import (
     average_ranks,
     evaluate_distances,
@@ -125,7 +126,40 @@ def test_equals_brute_force(case: Case, max_rank: int) -> None:
     assert actual.num_queries == len(case.query_identities)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+def kinds_in(case: Case) -> List[str]:
+    """What makes a case hard."""
+    cameras: Dict[int, set] = {}
+    for identity, camera in zip(case.gallery_identities, case.gallery_cameras or ()):
+        cameras.setdefault(identity, set()).add(camera)
+    known = set(case.query_identities)
+    has_answer = [any(ranked_answers(case, i)) for i in range(len(case.distances))]
+    kinds = {
+        "ties": any(len(set(row)) < len(row) for row in case.distances),
+        "junk": -1 in case.gallery_identities,
+        "distractors": 0 in case.gallery_identities,
+        "single camera": any(len(cameras.get(i, ())) == 1 for i in known),
+        "no match": not all(has_answer) and any(has_answer),
+        "no match at all": not any(has_answer),
+        "no cameras": case.query_cameras is None,
+    }
+    return [kind for kind, is_there in kinds.items() if is_there]
+
+
+def test_every_kind_of_case_is_among_200() -> None:
+    counts: Dict[str, int] = {}
+
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @given(case=cases())
+    def count(case: Case) -> None:
+        for kind in kinds_in(case):
+            counts[kind] = counts.get(kind, 0) + 1
+
+    count()
+    assert len(counts) == 7
+    assert min(counts.values()) >= 5, counts
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     case=cases(),
     chunk_size=st.integers(1, 6),
@@ -152,7 +186,10 @@ def test_features_equal_their_distances(
         query, gallery, *case.labels(), metric=metric, chunk_size=chunk_size
     )
     assert actual.mAP == pytest.approx(expected["hits"], abs=1e-12)
+    assert actual.mAP_trapezoid == pytest.approx(expected["trapezoid"], abs=1e-12)
     assert actual.mINP == pytest.approx(expected["inp"], abs=1e-12)
+    np.testing.assert_allclose(actual.cmc, expected["cmc"], rtol=0, atol=1e-12)
+    assert actual.num_valid_queries == expected["valid"]
     ranks = rank_queries(query, gallery, *case.labels(), metric=metric)
     assert average_ranks(ranks).mAP == actual.mAP
 
@@ -269,6 +306,30 @@ def test_tpr_at_fpr_over_many_chunks() -> None:
         tpr_at_fpr=(0.005, 0.00999, 0.01),
     )
     assert metrics.tpr_at_fpr == {0.005: 0.0, 0.00999: 0.0, 0.01: 1.0}
+
+
+class Rows:
+    """Distances that are made a row at a time, and never as a matrix."""
+
+    def __init__(self, distances: Tensor) -> None:
+        self.distances = distances
+        self.shape = (distances.shape[0], distances.shape[1])
+
+    def chunks(self, chunk_size: Optional[int] = None) -> Iterator[DistanceChunk]:
+        buffer = torch.empty(1, self.shape[1])
+        for start, row in enumerate(self.distances):
+            buffer[0] = row
+            yield DistanceChunk(start, buffer)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(case=cases())
+def test_distances_that_come_in_parts(case: Case) -> None:
+    distances = torch.tensor(case.distances, dtype=torch.float32)
+    whole = rank_distances(distances, *case.labels())
+    parts = rank_distances(Rows(distances), *case.labels())
+    for given_part, expected in zip(parts, whole):
+        torch.testing.assert_close(given_part, expected, rtol=0, atol=0, equal_nan=True)
 
 
 LABELS = (torch.tensor([1, 2]), torch.tensor([1, 2, 3]))
