@@ -9,10 +9,7 @@
 from typing import Optional
 
 from torch import nn, Tensor
-from torchmultimodal_reid.architectures.mmet_pretraining import (
-    MaskedPrediction,
-    predict_masked,
-)
+from torchmultimodal_reid.architectures.mmet_pretraining import MaskedPrediction
 from torchmultimodal_reid.modules.decoders.caption_decoder import CaptionDecoder
 
 
@@ -64,9 +61,7 @@ class MaskedCaptionModel(nn.Module):
         grid = self.projection(self.visual(image).flatten(2).transpose(1, 2))
         tokens = self.embedding(masked_text, text_padding)
         hidden = self.decoder(tokens, grid, text_padding)
-        prediction = predict_masked(self.output, hidden, text, masked_tokens)
-        assert prediction is not None
-        return prediction
+        return MaskedPrediction(self.output(hidden[masked_tokens]), text[masked_tokens])
 
 
 class TokenClassifier(nn.Module):

@@ -173,7 +173,8 @@ def text_ends(
     embedding = WordAndPositionEmbedding(vocab_size, max_text_length, d_model, dropout)
     output = nn.Linear(d_model, vocab_size)
     output.weight = embedding.words.weight
-    for part in (projection, embedding, output):
+    # the embedding last, whose word of padding is zero in the tied weight
+    for part in (projection, output, embedding):
         initialize_text_weights(part)
     return projection, embedding, output
 
