@@ -33,7 +33,7 @@ class RankedResult(NamedTuple):
     """One image of a ranked list."""
 
     image: Tensor  # shape: (3, h, w), uint8 or floating in 0..1
-    is_match: bool
+    is_match: Optional[bool]  # None where nobody knows: neither green nor red
     note: str = ""  # a few letters under the image, such as the camera
 
 
@@ -121,9 +121,17 @@ def _draw_query(figure: Figure, query: RankedQuery, top: float, height: float) -
 def _draw_result(
     figure: Figure, result: RankedResult, left: float, top: float, height: float
 ) -> None:
-    color, mark = (RIGHT, "\u2713") if result.is_match else (WRONG, "\u2717")
     axes = place(figure, left, top, IMAGE_WIDTH, height)
     show_image(axes, result.image)
+    if result.is_match is None:
+        _frame(axes, FAINT, 1)
+    else:
+        _mark(axes, result.is_match)
+    _write(figure, left, top + height + 0.05, result.note, size=6, color=FAINT)
+
+
+def _mark(axes: Axes, is_match: bool) -> None:
+    color, mark = (RIGHT, "\u2713") if is_match else (WRONG, "\u2717")
     _frame(axes, color, 3)
     # the mark says it without colour, too
     axes.text(
@@ -137,7 +145,6 @@ def _draw_result(
         va="center",
         bbox={"boxstyle": "circle,pad=0.15", "facecolor": color, "edgecolor": "white"},
     )
-    _write(figure, left, top + height + 0.05, result.note, size=6, color=FAINT)
 
 
 def fit_text(text: str, width: float, height: float) -> Tuple[str, float]:
