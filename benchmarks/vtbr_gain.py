@@ -10,9 +10,9 @@
     python -m benchmarks.vtbr_gain --datasets datasets/vtbr --output runs/vtbr-gain --pretraining-share 1 0.7 0.5 0.25
 
 ``make demo-vtbr`` renders the domains. All fine-tunings have the demo's schedule in epochs. ``--share`` says how many
-of the target's training identities they see; a smaller share is part of each larger one. ``--pretraining-share`` does the
-same to the images with captions: does the model still match the one that saw them all? A run that is there already is
-not made again, so the command can be stopped and given once more, and both commands share what they have in common.
+of the target's training identities they see; a smaller share is part of each larger one. ``--pretraining-share`` does
+the same to the people with captions: does the model still match the one that saw them all? A run that is there already
+is not made again, so the command can be stopped and given once more; both commands share what they have in common.
 """
 
 import argparse
