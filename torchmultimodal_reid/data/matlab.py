@@ -17,6 +17,9 @@ INSTALL = "install it with: pip install 'torchmultimodal-reid[matlab]'"
 def load_mat(path: str, keys: Sequence[str]) -> Dict[str, Any]:
     """Variables of a MATLAB file up to version 7, which needs scipy.
 
+    scipy's reader is compiled code. A file that is cut short is an error here, but some files whose bytes were changed
+    make it end the whole process: read such files from their authors only.
+
     Args:
         path (str): The file.
         keys (Sequence[str]): The variables that must be in it.
@@ -70,13 +73,15 @@ def open_hdf5(path: str, keys: Sequence[str]) -> Any:
         ) from error
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise broken(path, error, "a MATLAB file of version 7.3 (HDF5)") from error
-    try:
-        check_keys(path, file, keys)
+        try:
+            check_keys(path, file, keys)
+        except BaseException:
+            file.close()
+            raise
     except DataError:
-        file.close()
         raise
+    except Exception as error:  # h5py raises what a damaged part happens to be
+        raise broken(path, error, "a MATLAB file of version 7.3 (HDF5)") from error
     return file
 
 
