@@ -183,7 +183,7 @@ def draw_results(
         RankedResult(
             read_image(str(Path(gallery) / hit.entry.path), (128, 64)),
             None,
-            f"{hit.similarity:.2f}  {Path(hit.entry.path).name}"[:20],
+            f"similarity {hit.similarity:.2f}",
         )
         for hit in shown
     ]

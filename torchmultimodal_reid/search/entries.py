@@ -112,4 +112,5 @@ class EntryTable:
 
 
 def _entry(row: Sequence[Any]) -> GalleryEntry:
-    return GalleryEntry(*row[1:5], json.loads(row[5]))
+    path, identity, camera, caption, more = row[1:]
+    return GalleryEntry(path, identity, camera, caption, json.loads(more))
