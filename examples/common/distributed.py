@@ -85,33 +85,48 @@ def gather_rows(embedding: Tensor, identity: Tensor) -> GatheredRows:
     return GatheredRows(gather(embedding), gather(identity), offset)
 
 
-class GatheredBatchNorm1d(nn.BatchNorm1d):
-    """A batch norm whose statistics are those of all processes' rows, on any device.
+class GatheredBatchNorm(nn.Module):
+    """A batch norm whose statistics are those of all processes' rows, on any device, for inputs of any shape.
 
     Each process must have as many rows. torch's ``SyncBatchNorm`` does not run on CPUs.
+
+    Args:
+        norm (nn.BatchNorm1d | nn.BatchNorm2d): Whose weights, statistics and names it takes over.
     """
 
+    def __init__(self, norm: nn.modules.batchnorm._BatchNorm) -> None:
+        super().__init__()
+        # the same tensors under the same names: checkpoints know no difference
+        self._parameters = norm._parameters
+        self._buffers = norm._buffers
+        self._norm = (norm,)  # in a tuple it is no submodule, whose names would count
+
     def forward(self, input: Tensor) -> Tensor:
+        (norm,) = self._norm
+        norm.train(self.training)
         if not self.training:
-            return super().forward(input)
+            return norm(input)
         first = len(input) * PartialState().process_index
-        return super().forward(gather(input))[first : first + len(input)]
+        return norm(gather(input))[first : first + len(input)]
 
 
 def gather_batch_norms(model: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """Where there are several processes, makes each batch norm one over the rows of all; weights and names stay."""
+    """Where there are several processes, makes each batch norm one over the rows of all; weights and names stay.
+
+    Those of feature maps are torch's ``SyncBatchNorm`` where it runs: it sends sums, not feature maps.
+    """
     if accelerator.num_processes == 1:
         return model
+    on_cpu = accelerator.device.type == "cpu"
     for module in list(model.modules()):
         for name, child in module.named_children():
-            if type(child) is nn.BatchNorm1d:
-                gathered = GatheredBatchNorm1d(
-                    child.num_features, child.eps, child.momentum
-                )
-                # the same tensors under the same names: checkpoints know no difference
-                gathered._parameters = child._parameters
-                gathered._buffers = child._buffers
-                setattr(module, name, gathered)
+            if type(child) is nn.BatchNorm1d or (
+                type(child) is nn.BatchNorm2d and on_cpu
+            ):
+                setattr(module, name, GatheredBatchNorm(child))
+            elif type(child) is nn.BatchNorm2d:
+                synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(child)
+                setattr(module, name, synchronised)
     return model
 
 
