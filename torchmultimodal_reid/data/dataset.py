@@ -4,33 +4,20 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchmultimodal_reid.data.errors import DataError, listed
 from torchmultimodal_reid.data.image_cache import ImageCache
 from torchmultimodal_reid.data.image_io import read_image
 from torchmultimodal_reid.data.sample import PersonImage, without_captions
-from torchmultimodal_reid.transforms.image import ImageTransformOutput
-from torchmultimodal_reid.utils.seeding import generator_for
-
-
-class ImageTransform(Protocol):
-    """What a data set needs of an image transform, such as ``EvalImageTransform`` or ``TrainImageTransform``."""
-
-    image_size: Tuple[int, int]
-
-    def __call__(
-        self, image: Tensor, generator: torch.Generator
-    ) -> ImageTransformOutput: ...
-
-
-class TextTransform(Protocol):
-    """What a data set needs of a caption transform, such as ``CaptionTransform``."""
-
-    def __call__(self, caption: str, flipped: bool = False) -> Tensor: ...
+from torchmultimodal_reid.data.sample_maker import (
+    ImageTransform,
+    PersonSample,
+    SampleMaker,
+    TextTransform,
+)
 
 
 class SampleKey(NamedTuple):
@@ -45,24 +32,6 @@ class SampleKey(NamedTuple):
     index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs here
     draw: int = 0
     source: int = 0
-
-
-class PersonSample(NamedTuple):
-    """One sample.
-
-    Args:
-        image (Optional[Tensor]): uint8 image of shape ``(3, h, w)``, or ``None`` for text only.
-        text (Optional[Tensor]): Token ids, long, of shape ``(s,)``, or ``None`` for images only.
-        identity (int): As in the data set's ``PersonImage``.
-        camera (int): As in the data set's ``PersonImage``.
-        index (int): The image's position in the data set.
-    """
-
-    image: Optional[Tensor]
-    text: Optional[Tensor]
-    identity: int
-    camera: int
-    index: int  # type: ignore[assignment]  # shadows tuple.index
 
 
 class PersonDataset(Dataset):
@@ -105,6 +74,7 @@ class PersonDataset(Dataset):
             )
         if caption_transform is not None:
             _check_captions(self.images)
+        self._make = SampleMaker(image_transform, caption_transform, seed)
         self.cache: Optional[ImageCache] = None
         if image_transform is not None and cache is not False:
             self.cache = _image_cache(self.images, image_transform.image_size, cache)
@@ -116,43 +86,12 @@ class PersonDataset(Dataset):
         if not isinstance(key, SampleKey):
             key = SampleKey(int(key))
         person = self.images[key.index]
-        generator = generator_for(self.seed, "sample", key.index, key.draw)
-        # the caption is drawn first, so that the choice does not depend on how much the image transform draws
-        caption = self._caption(person, generator)
-        image, flipped = self._image(person, generator)
-        text = self._text(person, caption, flipped)
-        return PersonSample(image, text, person.identity, person.camera, key.index)
+        read = read_image if self.cache is None else self._read_cached
+        return self._make(person, key.index, key.draw, read)
 
-    def _caption(
-        self, person: PersonImage, generator: torch.Generator
-    ) -> Optional[str]:
-        if self.caption_transform is None:
-            return None
-        if len(person.captions) == 1:
-            return person.captions[0]
-        choice = torch.randint(len(person.captions), (1,), generator=generator)
-        return person.captions[int(choice)]
-
-    def _image(
-        self, person: PersonImage, generator: torch.Generator
-    ) -> Tuple[Optional[Tensor], bool]:
-        if self.image_transform is None:
-            return None, False
-        if self.cache is not None:
-            image = self.cache.read(person.path)
-        else:
-            image = read_image(person.path, self.image_transform.image_size)
-        return self.image_transform(image, generator)
-
-    def _text(
-        self, person: PersonImage, caption: Optional[str], flipped: bool
-    ) -> Optional[Tensor]:
-        if self.caption_transform is None or caption is None:
-            return None
-        try:
-            return self.caption_transform(caption, flipped)
-        except ValueError as error:
-            raise DataError(f"{person.path}: {error}") from error
+    def _read_cached(self, path: str, image_size: Tuple[int, int]) -> Tensor:
+        assert self.cache is not None
+        return self.cache.read(path)
 
 
 class MixtureDataset(Dataset):

@@ -5,7 +5,7 @@
 # LICENSE file in the root directory of this source tree.
 
 import struct
-from typing import Optional, Sequence
+from typing import BinaryIO, Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -31,8 +31,29 @@ def read_image(path: str, image_size: Optional[Sequence[int]] = None) -> Tensor:
     Raises:
         DataError: If the file is missing, is not an image, or is cut short. Names the file.
     """
+    return decode_image(path, path, image_size)
+
+
+def decode_image(
+    source: Union[str, BinaryIO],
+    path: str,
+    image_size: Optional[Sequence[int]] = None,
+) -> Tensor:
+    """Decodes an image as ``read_image`` does, from its path or from an open file of its bytes.
+
+    Args:
+        source (Union[str, BinaryIO]): Where the bytes are.
+        path (str): What the errors call it.
+        image_size (Optional[Sequence[int]]): Height and width to resize to. Default: the image's own size
+
+    Returns:
+        Tensor: uint8 image of shape ``(3, h, w)``.
+
+    Raises:
+        DataError: As ``read_image`` raises it.
+    """
     try:
-        with Image.open(path) as file:
+        with Image.open(source) as file:
             if image_size is not None:
                 height, width = image_size
                 file.draft("RGB", (2 * width, 2 * height))

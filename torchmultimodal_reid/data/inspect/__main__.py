@@ -7,36 +7,19 @@
 """``python -m torchmultimodal_reid.data.inspect NAME ROOT``: is this data set whole, and fit for training?"""
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, List, Optional
 
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.inspect.inspection import distinct_images, inspect_split
 from torchmultimodal_reid.data.inspect.sheet import split_sheet
+from torchmultimodal_reid.data.options import parse_options
 from torchmultimodal_reid.data.registry import DATASETS, read_dataset
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 
 FIT, NOT_FIT, UNREADABLE = 0, 1, 2
-
-
-def parse_option(text: str) -> Dict[str, Any]:
-    """``key=value`` of the command line: JSON where the value is JSON, otherwise text.
-
-    Raises:
-        DataError: If there is no equals sign.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise DataError(
-            f"an option is key=value, such as include_val=false, got {text!r}"
-        )
-    try:
-        return {key: json.loads(value)}
-    except ValueError:
-        return {key: value}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,11 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Runs the command line; returns the exit status."""
-    args = build_parser().parse_args(arguments)
+    args = build_parser().parse_intermixed_args(arguments)
     try:
-        options: Dict[str, Any] = {}
-        for text in args.options:
-            options.update(parse_option(text))
+        options = parse_options(args.options)
         count_tokens = None
         if args.tokenizer is not None:
             tokenizer = WordPieceTokenizer.load(args.tokenizer)
