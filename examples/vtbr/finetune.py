@@ -100,7 +100,8 @@ def main(argv: Optional[list] = None) -> None:
         report = load_backbone_weights(
             model.backbone, config.model.backbone, config.model.weights
         )
-        weights = f"{config.model.weights} ({report})"
+        # the report of random weights would list them all as missing
+        weights = f"{config.model.weights} ({report})" if report.loaded else "random"
     center: Optional[CenterLoss] = None
     if config.losses["center"] > 0:
         channels = find_backbone(config.model.backbone).channels
