@@ -14,6 +14,7 @@ from torchmultimodal_reid.data.text_file import kind_of
 
 # what fits a long tensor
 LARGEST = 2**63 - 1
+_LONGEST_PATH = 1024
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -40,7 +41,7 @@ def image_path(value: Any, name: str, where: str) -> str:
     """The path of an image, with forward slashes.
 
     Raises:
-        DataError: If it is no text, is blank, or holds characters that no path can have.
+        DataError: If it is no text, is blank, is too long, or holds characters that no path can have.
     """
     if not isinstance(value, str) or not value.strip():
         raise DataError(
@@ -49,6 +50,10 @@ def image_path(value: Any, name: str, where: str) -> str:
     if "\0" in value or _SURROGATE.search(value):
         raise DataError(
             f"{where}: {name!r} holds a character that no path can have: {_short(value)}"
+        )
+    if len(value) > _LONGEST_PATH:
+        raise DataError(
+            f"{where}: {name!r} is longer than a path can be ({len(value)} characters): {_short(value)}"
         )
     return value.replace("\\", "/")
 
