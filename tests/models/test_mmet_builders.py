@@ -36,34 +36,49 @@ def layer(d, feedforward):
 
 
 def expected_size(
-    d, n_image, n_text, n_mm, *, patches=128, vocab=30522, length=77, patch=16
+    d,
+    n_image,
+    n_text,
+    n_mm,
+    *,
+    patches=128,
+    vocab=30522,
+    length=77,
+    patch=16,
+    stem="linear",
 ):
     """Parameters of an MMET of one width ``d`` whose feed-forward blocks are four times as wide."""
     block, norm = layer(d, 4 * d), 2 * d
     cls_and_mask, positions = 2 * d, (1 + patches) * d
     pixels = linear(3 * patch**2, d)
+    neighbours = 0
+    if stem == "convolution":
+        widths = [3, *(d >> i for i in reversed(range(patch.bit_length() - 1)))]
+        halvings = zip(widths, widths[1:])
+        pixels = sum(9 * i * o + 2 * o for i, o in halvings) + linear(d, d)
+        neighbours = linear(3 * d, d)
     image = pixels + cls_and_mask + positions + n_image * block + norm
-    text = (vocab + length + 2) * d + norm + n_text * block + norm
+    text = neighbours + (vocab + length + 2) * d + norm + n_text * block + norm
     multimodal = d + n_mm * block + norm
     return image + text + multimodal + 4 * linear(d, d)
 
 
 @pytest.mark.parametrize(
-    "builder, sizes",
+    "builder, sizes, stem",
     [
-        (mmet_tiny, (192, 4, 2, 1)),
-        (mmet_small, (384, 8, 8, 4)),
-        (mmet_base, (768, 12, 12, 6)),
+        (mmet_tiny, (192, 4, 2, 1), "convolution"),
+        (mmet_small, (384, 8, 8, 4), "linear"),
+        (mmet_base, (768, 12, 12, 6), "linear"),
     ],
 )
-def test_number_of_parameters(builder, sizes):
+def test_number_of_parameters(builder, sizes, stem):
     with torch.device("meta"):
-        assert size(builder()) == expected_size(*sizes)
+        assert size(builder()) == expected_size(*sizes, stem=stem)
         changed = builder(
             image_size=(384, 128), patch_size=32, vocab_size=100, max_text_length=12
         )
     assert size(changed) == expected_size(
-        *sizes, patches=12 * 4, vocab=100, length=12, patch=32
+        *sizes, patches=12 * 4, vocab=100, length=12, patch=32, stem=stem
     )
 
 
@@ -171,3 +186,27 @@ class TestReID:
     def test_no_identities(self, tiny):
         with pytest.raises(ValueError, match="num_identities must be >= 1, got 0"):
             mmet_for_reid(mmet(**tiny), num_identities=0)
+
+
+@pytest.mark.parametrize("stem", ["image_stem", "text_stem"])
+def test_an_unknown_stem(tiny, stem):
+    with pytest.raises(ValueError, match=f"{stem} must be 'linear' or 'convolution'"):
+        mmet(**tiny, **{stem: "hybrid"})
+
+
+def test_stems_of_convolutions_honour_masks_and_padding(tiny):
+    torch.manual_seed(0)
+    model = mmet(**tiny, image_stem="convolution", text_stem="convolution").eval()
+    image = torch.randn(2, 3, 32, 16)
+    text = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]])
+    output = model(image, text, text == 0)
+    further = nn.functional.pad(text, (0, 3))
+    padded = model(image, further, further == 0)
+    torch.testing.assert_close(padded.multimodal[:, 0], output.multimodal[:, 0])
+    masked = torch.zeros(2, 8, dtype=torch.bool)
+    masked[:, 3] = True
+    changed = image.clone()
+    changed[:, :, 8:16, 8:16] += 1  # patch 3
+    for given in (image, changed):
+        tokens = model.image_encoder(given, masked).tokens
+        torch.testing.assert_close(tokens, model.image_encoder(image, masked).tokens)

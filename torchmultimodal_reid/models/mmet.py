@@ -10,16 +10,16 @@ from typing import Optional, Tuple
 
 from torch import nn
 from torchmultimodal.modules.layers.normalizations import Fp32LayerNorm
-from torchmultimodal.modules.layers.patch_embedding import PatchEmbeddings
-from torchmultimodal.modules.layers.text_embedding import BERTTextEmbeddings
-from torchmultimodal.modules.layers.transformer import TransformerEncoder
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.architectures.mmet_reid import MMETForReID
-from torchmultimodal_reid.modules.encoders.image_encoder import ImageTransformerEncoder
+from torchmultimodal_reid.models.mmet_encoders import (
+    image_transformer_encoder,
+    text_transformer_encoder,
+    transformer,
+)
 from torchmultimodal_reid.modules.encoders.multimodal_encoder import (
     MultimodalTransformerEncoder,
 )
-from torchmultimodal_reid.modules.encoders.text_encoder import TextTransformerEncoder
 from torchmultimodal_reid.modules.layers.bnneck import BNNeck
 from torchmultimodal_reid.modules.layers.initialization import (
     initialize_transformer_weights,
@@ -46,6 +46,8 @@ def mmet(
     mm_n_head: int = 12,
     mm_dim_feedforward: int = 3072,
     projection_dim: int = 768,
+    image_stem: str = "linear",
+    text_stem: str = "linear",
     drop_path: Optional[float] = None,
     layer_norm_eps: float = 1e-12,
     masking: Optional[nn.Module] = None,
@@ -64,6 +66,10 @@ def mmet(
         mm_d_model (int), mm_n_layer (int), mm_n_head (int), mm_dim_feedforward (int): Sizes of the multimodal
             encoder; ``mm_d_model`` is the embedding's. Defaults: 768, 6, 12, 3072.
         projection_dim (int): Width of the contrastive space. Default: 768.
+        image_stem (str): What makes tokens of patches: "linear", one map a patch, as ViT and FLAVA, or "convolution",
+            which learns in fewer steps. Default: "linear".
+        text_stem (str): What makes tokens of words: "linear", their embeddings alone, as BERT and FLAVA, or
+            "convolution", which also sees the words beside each. Default: "linear".
         drop_path (Optional[float]): Stochastic depth of each encoder's last layer, growing linearly from 0 at the
             first. There is no other dropout: with it, upstream's feed-forward block names its weights otherwise, and
             a checkpoint could not be fine-tuned with another rate than it was pretrained with. Default: None.
@@ -89,6 +95,7 @@ def mmet(
         n_layer=image_n_layer,
         n_head=image_n_head,
         dim_feedforward=image_dim_feedforward,
+        stem=image_stem,
         drop_path=drop_path,
         layer_norm_eps=layer_norm_eps,
     )
@@ -101,6 +108,7 @@ def mmet(
             n_layer=text_n_layer,
             n_head=text_n_head,
             dim_feedforward=text_dim_feedforward,
+            stem=text_stem,
             drop_path=drop_path,
             layer_norm_eps=layer_norm_eps,
         ),
@@ -128,97 +136,6 @@ def mmet(
     return model
 
 
-def image_transformer_encoder(
-    *,
-    image_size: Tuple[int, int],
-    patch_size: int,
-    d_model: int,
-    n_layer: int,
-    n_head: int,
-    dim_feedforward: int,
-    drop_path: Optional[float] = None,
-    layer_norm_eps: float = 1e-12,
-) -> ImageTransformerEncoder:
-    """The image encoder of :func:`mmet`."""
-    height, width = image_size
-    if height % patch_size or width % patch_size:
-        raise ValueError(
-            f"image_size {height}x{width} does not divide into patches of {patch_size}; expected multiples of it"
-        )
-    return ImageTransformerEncoder(
-        PatchEmbeddings(
-            image_size=(height, width),
-            patch_size=patch_size,
-            hidden_size=d_model,
-            use_image_masking=True,
-        ),
-        transformer(
-            n_layer,
-            d_model,
-            n_head,
-            dim_feedforward,
-            drop_path=drop_path,
-            layer_norm_eps=layer_norm_eps,
-        ),
-        Fp32LayerNorm(d_model, eps=layer_norm_eps),
-        grid=(height // patch_size, width // patch_size),
-    )
-
-
-def text_transformer_encoder(
-    *,
-    vocab_size: int,
-    max_length: int,
-    d_model: int,
-    n_layer: int,
-    n_head: int,
-    dim_feedforward: int,
-    drop_path: Optional[float] = None,
-    layer_norm_eps: float = 1e-12,
-) -> TextTransformerEncoder:
-    """The text encoder of :func:`mmet`. Padding is id 0, as in BERT's vocabulary."""
-    return TextTransformerEncoder(
-        BERTTextEmbeddings(
-            hidden_size=d_model,
-            vocab_size=vocab_size,
-            max_position_embeddings=max_length,
-            layer_norm_eps=layer_norm_eps,
-        ),
-        transformer(
-            n_layer,
-            d_model,
-            n_head,
-            dim_feedforward,
-            drop_path=drop_path,
-            layer_norm_eps=layer_norm_eps,
-        ),
-        Fp32LayerNorm(d_model, eps=layer_norm_eps),
-        max_length=max_length,
-    )
-
-
-def transformer(
-    n_layer: int,
-    d_model: int,
-    n_head: int,
-    dim_feedforward: int,
-    *,
-    drop_path: Optional[float] = None,
-    layer_norm_eps: float = 1e-12,
-) -> TransformerEncoder:
-    """TorchMultimodal's pre-norm transformer with GELU, whose attention is ``scaled_dot_product_attention``."""
-    return TransformerEncoder(
-        n_layer=n_layer,
-        d_model=d_model,
-        n_head=n_head,
-        dim_feedforward=dim_feedforward,
-        activation=nn.GELU,
-        layer_norm_eps=layer_norm_eps,
-        norm_first=True,
-        drop_path_rate=drop_path,
-    )
-
-
 def mmet_tiny(
     *,
     image_size: Tuple[int, int] = (256, 128),
@@ -228,7 +145,8 @@ def mmet_tiny(
     drop_path: Optional[float] = None,
     masking: Optional[nn.Module] = None,
 ) -> MMET:
-    """An MMET for a laptop without a GPU: width 192, 4 + 2 + 1 layers. The arguments are those of :func:`mmet`."""
+    """An MMET for a laptop without a GPU: width 192, 4 + 2 + 1 layers, stems of convolutions, which learn in fewer steps.
+    The arguments are those of :func:`mmet`."""
     return mmet(
         image_size=image_size,
         patch_size=patch_size,
@@ -247,6 +165,8 @@ def mmet_tiny(
         mm_n_head=3,
         mm_dim_feedforward=768,
         projection_dim=192,
+        image_stem="convolution",
+        text_stem="convolution",
         drop_path=drop_path,
         masking=masking,
     )

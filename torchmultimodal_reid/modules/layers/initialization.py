@@ -22,7 +22,7 @@ def initialize_transformer_weights(module: nn.Module) -> None:
         module (nn.Module): Whose linear, convolution, embedding and norm layers and tokens are set.
     """
     for part in module.modules():
-        if isinstance(part, (nn.Linear, nn.Conv2d)):
+        if isinstance(part, (nn.Linear, nn.Conv1d, nn.Conv2d)):
             inputs = part.weight[0].numel()
             nn.init.trunc_normal_(part.weight, std=math.sqrt(1 / inputs))
             if part.bias is not None:
@@ -31,7 +31,7 @@ def initialize_transformer_weights(module: nn.Module) -> None:
             nn.init.trunc_normal_(part.weight, std=0.02)
             if part.padding_idx is not None:
                 nn.init.zeros_(part.weight[part.padding_idx].detach())
-        elif isinstance(part, nn.LayerNorm):
+        elif isinstance(part, (nn.LayerNorm, nn.GroupNorm)):
             nn.init.ones_(part.weight)
             nn.init.zeros_(part.bias)
         for name, parameter in part.named_parameters(recurse=False):
