@@ -217,7 +217,7 @@ def test_forms_of_finegpr():
     texts = [
         caption.text
         for person in people(200)
-        for caption in captions_of(person, picture_of(), 4)
+        for caption in captions_of(person, picture_of(), 12)
     ]
     assert any(
         re.match(

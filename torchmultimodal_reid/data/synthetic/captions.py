@@ -125,14 +125,14 @@ def _view(teller: Teller) -> str:
 
 def _plain(teller: Teller) -> str:
     who = an(teller.use(phrases.person(teller.rng, teller.facts)))
-    hair = teller.maybe(phrases.hair, 0.45)
+    hair = teller.maybe(phrases.hair, 0.2)
     text = who + (f" with {hair}" if hair else "")
     text += (
         teller.pick(" wears ", " is wearing ", " wearing ", " is dressed in ")
-        + _clothes(teller, 0.35)
+        + _clothes(teller, 0.15)
         + "."
     )
-    extras = _extras(teller, 0.6)
+    extras = _extras(teller, 0.3)
     if extras:
         text += f" {teller.pronoun()} {join(extras)}."
     return text
@@ -140,49 +140,49 @@ def _plain(teller: Teller) -> str:
 
 def _view_first(teller: Teller) -> str:
     who = teller.use(phrases.person(teller.rng, teller.facts))
-    text = f"{teller.pick('the', 'this')} {who}, {_view(teller)}, has on {_clothes(teller, 0.3)}"
-    extras = _extras(teller, 0.55)
+    text = f"{teller.pick('the', 'this')} {who}, {_view(teller)}, has on {_clothes(teller, 0.12)}"
+    extras = _extras(teller, 0.25)
     text += f" and {join(extras)}." if extras else "."
-    hair = teller.maybe(phrases.hair, 0.35)
+    hair = teller.maybe(phrases.hair, 0.15)
     return text + (f" The hair is {hair[:-5]}." if hair else "")
 
 
 def _clothes_first(teller: Teller) -> str:
-    clothes = _clothes(teller, 0.3)
+    clothes = _clothes(teller, 0.12)
     who = teller.use(phrases.person(teller.rng, teller.facts))
     text = f"{teller.pick('dressed in', 'wearing', 'in')} {clothes}, {teller.pick('this', 'the')} {who}"
-    extras = _extras(teller, 0.55)
+    extras = _extras(teller, 0.25)
     return f"{text} {join(extras) if extras else 'is ' + _view(teller)}."
 
 
 def _short(teller: Teller) -> str:
     who = an(teller.use(phrases.person(teller.rng, teller.facts)))
-    bag = _bag(teller, 0.5)
-    return f"{who} in {_clothes(teller, 0.15)}{' with ' + bag if bag else ''}."
+    bag = _bag(teller, 0.25)
+    return f"{who} in {_clothes(teller, 0.08)}{' with ' + bag if bag else ''}."
 
 
 def _two_sentences(teller: Teller) -> str:
     who = teller.use(phrases.person(teller.rng, teller.facts))
-    hair = teller.maybe(phrases.hair, 0.6)
+    hair = teller.maybe(phrases.hair, 0.3)
     text = f"{teller.pick('a picture of', 'there is', 'we see')} {an(who)}"
     text += f" with {hair}" if hair else f" {_view(teller)}"
-    text += f". {teller.pronoun()} {teller.pick('wears', 'is wearing')} {_clothes(teller, 0.5)}."
+    text += f". {teller.pronoun()} {teller.pick('wears', 'is wearing')} {_clothes(teller, 0.2)}."
     if "skin" in teller.facts and teller.chance(0.12):
         teller.told["skin"] = teller.facts["skin"]
         text += f" The skin is {teller.facts['skin']}."
-    extras = _extras(teller, 0.6)
+    extras = _extras(teller, 0.3)
     return text + (f" {teller.pronoun()} {join(extras)}." if extras else "")
 
 
 _TABLE: Tuple = (
-    (_plain, 0.24),
+    (_plain, 0.28),
     (_view_first, 0.14),
     (_clothes_first, 0.14),
-    (_short, 0.14),
+    (_short, 0.22),
     (_two_sentences, 0.14),
-    (finegpr_plain, 0.08),
-    (finegpr_there_is, 0.06),
-    (finegpr_in_a, 0.06),
+    (finegpr_plain, 0.04),
+    (finegpr_there_is, 0.02),
+    (finegpr_in_a, 0.02),
 )
 _FORMS = [form for form, _ in _TABLE]
 _SHARES = np.array([share for _, share in _TABLE])

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 from torchmultimodal_reid.data.errors import DataError
 
 # raise it whenever the same request gives other bytes
-RENDERER_VERSION = 4
+RENDERER_VERSION = 5
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 SPLITS = {TRAIN: "train", QUERY: "test", GALLERY: "test"}
 
