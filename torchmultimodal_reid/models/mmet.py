@@ -145,8 +145,8 @@ def mmet_tiny(
     drop_path: Optional[float] = None,
     masking: Optional[nn.Module] = None,
 ) -> MMET:
-    """An MMET for a laptop without a GPU: width 192, 4 + 2 + 1 layers, stems of convolutions, which learn in fewer steps.
-    The arguments are those of :func:`mmet`."""
+    """An MMET for a laptop without a GPU: width 192, 4 + 2 + 1 layers, and stems of convolutions, which learn in fewer
+    steps. The arguments are those of :func:`mmet`."""
     return mmet(
         image_size=image_size,
         patch_size=patch_size,

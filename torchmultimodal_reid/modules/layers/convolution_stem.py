@@ -41,7 +41,7 @@ class ConvolutionPatchEmbeddings(nn.Module):
         halvings = patch_size.bit_length() - 1
         if halvings < 1 or patch_size != 1 << halvings:
             raise ValueError(
-                f"a stem of convolutions halves the image again and again, so patch_size must be 2, 4, 8, 16 or another "
+                "a stem of convolutions halves the image again and again, so patch_size must be 2, 4, 8, 16 or another "
                 f"power of two, got {patch_size}"
             )
         if hidden_size % (patch_size // 2):
