@@ -15,7 +15,7 @@ from typing import Optional, Sequence, Tuple
 import torch
 from examples.common.config import load_config
 from examples.common.data import all_captions, captioned, check_captions
-from examples.common.distributed import make_accelerator
+from examples.common.distributed import gather_batch_norms, make_accelerator
 from examples.common.engine import (
     Evaluate,
     find_checkpoint,
@@ -145,7 +145,9 @@ def main(argv: Optional[list] = None) -> None:
     )
 
     torch.manual_seed(derive_seed(config.seed, "weights"))
-    model = build_vtbr(description).to(accelerator.device)
+    model = build_vtbr(description)
+    gather_batch_norms(model, accelerator)
+    model.to(accelerator.device)
     if config.model.channels_last:
         model.to(memory_format=torch.channels_last)
     normalize = Normalize(config.image.mean, config.image.std).to(accelerator.device)

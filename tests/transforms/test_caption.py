@@ -62,6 +62,13 @@ class TestCaptionTransform:
         with pytest.raises(ValueError, match="is empty; expected some words"):
             CaptionTransform(tokenizer)(caption)
 
+    def test_only_unknown_words(self, tokenizer):
+        with pytest.raises(
+            ValueError, match="knows no word of the caption '\u00e6 \u00f8'"
+        ):
+            CaptionTransform(tokenizer)("\u00e6 \u00f8")
+        assert len(CaptionTransform(tokenizer)("\u00e6 coat")) >= 4
+
     def test_arguments(self, tokenizer):
         with pytest.raises(ValueError, match="max_length must be at least 3.*got 2"):
             CaptionTransform(tokenizer, max_length=2)

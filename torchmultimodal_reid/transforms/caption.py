@@ -53,8 +53,8 @@ class CaptionTransform:
         Tensor: Token ids, long, of shape ``(s,)`` with ``3 <= s <= max_length``.
 
     Raises:
-        ValueError: If ``max_length`` or ``overflow`` is invalid, the caption is empty, or it is too long and
-            ``overflow`` is ``"error"``.
+        ValueError: If ``max_length`` or ``overflow`` is invalid, the caption is empty, has only unknown words, or
+            is too long and ``overflow`` is ``"error"``.
     """
 
     def __init__(
@@ -79,6 +79,11 @@ class CaptionTransform:
         ids = self.tokenizer.encode(swap_left_right(caption) if flipped else caption)
         if len(ids) <= 2:
             raise ValueError(f"the caption {caption!r} is empty; expected some words")
+        if set(ids[1:-1]) == {self.tokenizer.unk_id}:
+            raise ValueError(
+                f"the tokeniser knows no word of the caption {caption!r}; expected one in the language and the letters "
+                "of the captions that it was trained on"
+            )
         if len(ids) > self.max_length:
             ids = self._shorten(ids, caption)
         return torch.tensor(ids, dtype=torch.long)
