@@ -7,72 +7,69 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.sample import PersonImage
+from torchmultimodal_reid.data.half_splits import half_split
+from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.data.viper import viper
 from torchmultimodal_reid.evaluation.query_ranks import RankingMetrics
 from torchmultimodal_reid.evaluation.splits import (
     average_splits,
     draw_splits,
     hash_splits,
-    SmallSplit,
-    SPLIT_RULES,
+    SPLIT_SETS,
 )
-from torchmultimodal_reid.utils.seeding import derive_seed
 
-
-def viper(root):
-    return [
-        PersonImage(f"{root}/{folder}/{person:03}.bmp", person, camera)
+NAMES = {
+    "viper": [
+        f"{folder}/{person:03}_0.bmp"
+        for folder in ("cam_a", "cam_b")
         for person in range(632)
-        for camera, folder in enumerate(("cam_a", "cam_b"))
-    ]
-
-
-def prid(root):
-    """385 people under camera A, 749 under B; only the first 200 numbers mean the same person."""
-    counts = (("cam_a", 0, 385), ("cam_b", 1, 749))
-    return [
-        PersonImage(f"{root}/single_shot/{folder}/person_{person:04}.png", person, cam)
-        for folder, cam, count in counts
+    ],
+    # 385 people under camera A, 749 under B; only the first 200 numbers mean the same person
+    "prid2011": [
+        f"{folder}/person_{person:04}.png"
+        for folder, count in (("cam_a", 385), ("cam_b", 749))
         for person in range(1, count + 1)
-    ]
-
-
-def grid(root):
-    paired = [
-        PersonImage(f"{root}/{folder}/{person:04}_{camera}_x.jpeg", person, camera)
-        for person in range(1, 251)
+    ],
+    "grid": [
+        f"{folder}/{person:04}_{camera}_x.jpeg"
         for folder, camera in (("probe", 1), ("gallery", 5))
+        for person in range(1, 251)
     ]
-    nobody = [
-        PersonImage(f"{root}/gallery/0000_{i % 8}_{i}.jpeg", 0, i % 8)
-        for i in range(775)
-    ]
-    return paired + nobody
-
-
-def ilids(root):
-    """119 people with four images each: 476."""
-    return [
-        PersonImage(f"{root}/images/{person:04}{shot:03}.jpg", person, 0)
-        for person in range(1, 120)
-        for shot in range(1, 5)
-    ]
-
-
-READ = {"viper": viper, "prid2011": prid, "grid": grid, "ilids": ilids}
+    + [f"gallery/0000_{1 + i % 8}_{i}.jpeg" for i in range(775)],
+    # 119 people with four images each: 476
+    "ilids": [
+        f"{person:04}{shot:03}.jpg" for person in range(1, 120) for shot in range(1, 5)
+    ],
+}
 COUNTS = {"viper": (316, 316), "prid2011": (100, 649), "grid": (125, 900)}
 
 
-@pytest.mark.parametrize("name", sorted(READ))
-def test_counts_are_the_published_ones_and_every_query_has_one_match(name):
-    splits, stamp = draw_splits(READ[name]("r"), "r", SPLIT_RULES[name])
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """Each small set as empty files, which no reader opens. Do not change them."""
+    roots = {}
+    for name, files in NAMES.items():
+        roots[name] = tmp_path_factory.mktemp(name)
+        write(roots[name], files)
+    return {name: str(root) for name, root in roots.items()}
+
+
+def write(root, files):
+    for file in files:
+        (root / file).parent.mkdir(exist_ok=True)
+        (root / file).touch()
+
+
+@pytest.mark.parametrize("name", SPLIT_SETS)
+def test_counts_are_the_published_ones_and_every_query_has_one_match(name, roots):
+    splits, stamp = draw_splits(name, roots[name])
     assert stamp["count"] == len(splits) == 10
-    for query, gallery in splits:
+    for split in splits:
+        query, gallery = split.query, split.gallery
         assert (len(query), len(gallery)) == COUNTS.get(name, (60, 60))
         for image in query:
             matches = [other for other in gallery if other.identity == image.identity]
@@ -83,47 +80,67 @@ def test_counts_are_the_published_ones_and_every_query_has_one_match(name):
     )
 
 
-def test_people_are_drawn_by_the_order_of_their_hashes():
-    splits, _ = draw_splits(viper("r"), "r", SPLIT_RULES["viper"], seed=7, count=1)
-    order = sorted(range(632), key=lambda i: derive_seed(7, "viper", 1, 0, "person", i))
-    assert [image.identity for image in splits[0].query] == sorted(order[:316])
-    assert all("cam_a" in image.path for image in splits[0].query)
-    assert all("cam_b" in image.path for image in splits[0].gallery)
+def test_the_splits_are_those_that_the_reader_draws(roots):
+    splits, stamp = draw_splits("viper", roots["viper"], seed=7, count=3)
+    assert splits[2] == viper(roots["viper"], split=2, split_seed=7)
+    tested = half_split(range(632), split=2, seed=7).test
+    assert tuple(image.identity for image in splits[2].query) == tested
+    assert (stamp["seed"], stamp["rule"]) == (7, "half splits, version 1")
 
 
-def test_prid_numbers_beyond_200_are_distractors_and_nobody_is_asked_for():
-    for query, gallery in draw_splits(prid("r"), "r", SPLIT_RULES["prid2011"]).splits:
-        assert max(image.identity for image in query) <= 200
-        assert sum(image.identity > 200 for image in gallery) == 549
+def test_options_reach_the_reader(roots):
+    splits, _ = draw_splits("viper", roots["viper"], count=1, query_camera=1)
+    assert all("cam_b" in image.path for image in splits[0].query)
+    with pytest.raises(ValueError, match="option split of viper is set by the average"):
+        draw_splits("viper", roots["viper"], split=3)
 
 
-def test_hash_knows_the_split_and_not_the_machine():
-    rule = SPLIT_RULES["ilids"]
+def test_without_a_seed_the_splits_are_the_published_ones_if_there_are_any(roots):
+    stamp = draw_splits("viper", roots["viper"], seed=None, count=1).stamp
+    assert stamp == draw_splits("viper", roots["viper"], seed=0, count=1).stamp
+    with pytest.raises(DataError, match="the published partitions are missing"):
+        draw_splits("grid", roots["grid"], seed=None)
 
-    def stamp(root, seed=0, images=None):
-        found = draw_splits(images or ilids(root), root, rule, seed=seed)
-        return found.stamp["sha256"]
 
-    assert stamp("/a/b") == stamp("elsewhere")
-    assert stamp("r") == stamp("r", images=ilids("r")[::-1] + ilids("r")[:5])
-    assert stamp("r") != stamp("r", seed=1)
+def test_sets_of_one_split_are_refused():
+    with pytest.raises(ValueError, match="market1501 has no random splits"):
+        draw_splits("market1501", "r")
+
+
+def test_prid_numbers_beyond_200_are_distractors_and_nobody_is_asked_for(roots):
+    for split in draw_splits("prid2011", roots["prid2011"]).splits:
+        assert max(image.identity for image in split.query) <= 200
+        assert sum(image.identity > 200 for image in split.gallery) == 549
+
+
+def test_hash_knows_the_split_and_not_the_machine(roots, tmp_path):
+    write(tmp_path, NAMES["ilids"])
+
+    def sha256(root, **options):
+        return draw_splits("ilids", str(root), **options).stamp["sha256"]
+
+    assert sha256(tmp_path) == sha256(roots["ilids"])
+    assert sha256(tmp_path) != sha256(tmp_path, seed=1)
 
 
 def test_hash_is_of_relative_paths_and_identities():
-    split = SmallSplit(
-        (PersonImage("r/q/1.jpg", 1, 0),), (PersonImage("r/g/1.jpg", 1, 1),)
-    )
+    query = (PersonImage("r/q/1.jpg", 1, 0),)
+    split = ReIDSplit("s", "r", (), query, (PersonImage("r/g/1.jpg", 1, 1),))
     text = json.dumps([[[["q/1.jpg", 1]], [["g/1.jpg", 1]]]])
-    assert hash_splits([split], "r") == hashlib.sha256(text.encode()).hexdigest()
+    assert hash_splits([split]) == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_incomplete_data_set_is_refused():
+def test_incomplete_data_set_is_refused(tmp_path):
+    # nobody of number 0: the others can be halved, but it is another data set
+    write(tmp_path, [name for name in NAMES["viper"] if "/000_" not in name])
     with pytest.raises(
-        DataError, match="viper under r: expected 632 people .*, found 631 among 1263"
+        DataError, match="viper under .*: expected 316 people to train on .*, found 315"
     ):
-        draw_splits(viper("r")[1:], "r", SPLIT_RULES["viper"])
-    with pytest.raises(DataError, match="expected 775 distractors, found 774"):
-        draw_splits(grid("r")[:-1], "r", SPLIT_RULES["grid"])
+        draw_splits("viper", str(tmp_path))
+    (tmp_path / "grid").mkdir()
+    write(tmp_path / "grid", NAMES["grid"][:-1])
+    with pytest.raises(DataError, match="expected 900 gallery images .*, found 899"):
+        draw_splits("grid", str(tmp_path / "grid"))
 
 
 def metrics(value, queries=4):
@@ -142,11 +159,3 @@ def test_average_over_splits():
 def test_splits_of_unequal_size_are_not_averaged():
     with pytest.raises(ValueError, match=r"equally many queries, got \[\(3, 3\), \(4"):
         average_splits([metrics(0.25), metrics(0.75, 3)])
-
-
-def test_paths_may_be_of_any_form(tmp_path):
-    relative = draw_splits(grid("r"), "r", SPLIT_RULES["grid"], count=1)
-    absolute = draw_splits(
-        grid(Path(tmp_path)), str(tmp_path), SPLIT_RULES["grid"], count=1
-    )
-    assert relative.stamp == absolute.stamp

@@ -12,6 +12,9 @@ from torchmultimodal_reid.data.errors import DataError, listed
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.utils.seeding import derive_seed
 
+# rises whenever the same seed would give another split
+RULE_VERSION = 1
+
 
 class IdentitySplit(NamedTuple):
     """Which identities to train on and which to test on, both sorted.

@@ -12,11 +12,10 @@ from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
-from torchmultimodal_reid.evaluation.splits import NUM_SPLITS
+from torchmultimodal_reid.evaluation.splits import NUM_SPLITS, SPLIT_SETS
 
 TRAIN: Tuple[str, ...] = ("train",)
 ALL_PARTS: Tuple[str, ...] = ("train", "query", "gallery")
-SMALL_SETS = ("prid2011", "grid", "viper", "ilids")
 # sets that the literature leaves one out of
 LEAVE_ONE_OUT = ("market1501", "dukemtmc", "msmt17", "cuhk03")
 PROTOCOL_2_AND_3 = ("market1501", "msmt17", "cuhk03")
@@ -40,7 +39,7 @@ class TrainingProtocol:
         name (str): Name, one line of a configuration.
         version (int): Rises whenever the same name would mean other data.
         sources (Tuple[Source, ...]): What to learn from.
-        targets (Tuple[str, ...]): What to test on. Those of ``SPLIT_RULES`` are tested on seeded splits.
+        targets (Tuple[str, ...]): What to test on. Those of ``SPLIT_SETS`` are tested on seeded splits.
         note (str): What a reader of the number must know. Default: ``""``
     """
 
@@ -119,7 +118,7 @@ def _protocol_1(name: str) -> TrainingProtocol:
         sources.insert(1, "dukemtmc")
         note += " With DukeMTMC-reID, which was withdrawn, as MetaBIN has it."
     return TrainingProtocol(
-        name, 1, tuple(Source(one, ALL_PARTS) for one in sources), SMALL_SETS, note
+        name, 1, tuple(Source(one, ALL_PARTS) for one in sources), SPLIT_SETS, note
     )
 
 
