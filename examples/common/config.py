@@ -60,7 +60,8 @@ def load_config(
 
     Args:
         schema (Type[ConfigT]): A dataclass, possibly of dataclasses. A field without a default has to be given.
-            ``metadata={"help": "..."}`` or the comment beside it describes it.
+            ``metadata={"help": "..."}`` or the comment beside it describes it. ``metadata={"unless": "key"}`` with the
+            default ``"???"`` has to be given unless the key beside it is.
         argv (Optional[Sequence[str]]): The arguments. Default: ``None``, for the program's
         prog (Optional[str]): How the program is called, for ``--help``. Default: ``None``
         description (Optional[str]): What it does, for ``--help``. Default: ``None``
@@ -79,6 +80,7 @@ def load_config(
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
+    _fill_unneeded(config, schema)
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         where = f"in {command.config_path} or " if command.config_path else ""
@@ -154,6 +156,19 @@ def _structured(schema: Type[Any]) -> DictConfig:
         if dataclasses.is_dataclass(hint) and OmegaConf.is_missing(config, name):
             config[name] = _structured(hint)  # type: ignore[arg-type]
     return config
+
+
+def _fill_unneeded(config: DictConfig, schema: Type[Any]) -> None:
+    """Empties keys that had to be given, had not another one been: ``metadata={"unless": "the other"}``."""
+    hints = get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        hint = without_optional(hints[field.name])
+        if OmegaConf.is_missing(config, field.name):
+            other = field.metadata.get("unless")
+            if other is not None and config[other] is not None:
+                config[field.name] = ""
+        elif dataclasses.is_dataclass(hint) and config[field.name] is not None:
+            _fill_unneeded(config[field.name], hint)  # type: ignore[arg-type]
 
 
 def _build(schema: Type[ConfigT], plain: Any) -> ConfigT:

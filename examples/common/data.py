@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 import torch
 from examples.common.checks import check_choice, check_range
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.registry import dataset_info, read_dataset
+from torchmultimodal_reid.data.registry import dataset_info, DATASETS, read_dataset
 from torchmultimodal_reid.data.sample import (
     PersonImage,
     ReIDSplit,
@@ -20,6 +20,7 @@ from torchmultimodal_reid.data.sample import (
     with_captions,
 )
 from torchmultimodal_reid.data.validation import split_validation
+from torchmultimodal_reid.evaluation.training_protocols import get_training_protocol
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import (
     IMAGENET_MEAN,
@@ -33,10 +34,18 @@ from torchmultimodal_reid.utils.seeding import generator_for
 class DataConfig:
     """A data set and how it is read."""
 
-    root: str = "???"  # folder of the data set
+    # folder of the data set; not needed with data.protocol
+    root: str = field(default="???", metadata={"unless": "protocol"})
     dataset: str = "market1501"  # which reader, by its name in docs/datasets.md
     options: Dict[str, Any] = field(default_factory=dict)  # of the reader
-    name: str = ""  # stands on the results; data.dataset where it is not given
+    # stands on the results; data.protocol or data.dataset where it is not given
+    name: str = ""
+    # what to learn from and what to test on, by a name of docs/protocols.md, such as P1 or market1501-to-msmt17
+    protocol: Optional[str] = None
+    # folder of each data set of the protocol; data.options then holds the options of each, by its name
+    roots: Dict[str, str] = field(default_factory=dict)
+    # of the protocol's small test sets, means over ten splits; null for the published ones, where there are any
+    split_seed: Optional[int] = 0
     captions: Optional[str] = (
         None  # captions JSON; captions.json in the root where it is not given
     )
@@ -53,7 +62,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         dataset_info(self.dataset)  # tells the nearest name
-        self.name = self.name or self.dataset
+        self._check_protocol()
         for option in ("captions", "missing_captions"):
             if option in self.options:
                 raise ValueError(
@@ -68,6 +77,32 @@ class DataConfig:
         if not 0 <= self.validation_share < 1:
             raise ValueError(
                 f"data.validation_share must be at least 0 and less than 1, got {self.validation_share}"
+            )
+
+    @property
+    def title(self) -> str:
+        """What the results are called."""
+        # not written to name: a configuration is first made of defaults, then of what is given
+        return self.name or self.protocol or self.dataset
+
+    def _check_protocol(self) -> None:
+        if self.protocol is None:
+            if self.roots:
+                raise ValueError(
+                    "data.roots is for the data sets of data.protocol, which is not given; expected data.root"
+                )
+            return
+        needed = get_training_protocol(self.protocol, tuple(DATASETS)).datasets
+        given = (("data.roots", self.roots), ("data.options", self.options))
+        for key, value in given:
+            unknown = [name for name in value if name not in needed]
+            if unknown:
+                raise ValueError(
+                    f"{key}.{unknown[0]}: protocol {self.protocol} has no such data set; it has {', '.join(needed)}"
+                )
+        if self.captions is not None:
+            raise ValueError(
+                f"data.captions is for one data set; give data.options.{needed[0]}.captions for each of data.protocol"
             )
 
 
@@ -118,7 +153,7 @@ def read_split(config: DataConfig) -> ReIDSplit:
     if config.missing_captions != "error":
         options["missing_captions"] = config.missing_captions
     split = read_dataset(config.dataset, config.root, **options)
-    return split._replace(name=config.name)
+    return split._replace(name=config.title)
 
 
 def training_parts(

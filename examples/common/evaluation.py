@@ -66,7 +66,7 @@ def report_results(
     output.mkdir(parents=True, exist_ok=True)
     report = build_report(
         rows,
-        dataset=data.name,
+        dataset=data.title,
         counts=count_rows(given.query[kind], given.gallery),
         extra={
             "checkpoint": checkpoint,
@@ -76,7 +76,7 @@ def report_results(
     )
     write_report(output / "results.json", report)
     num_images = len(features.gallery_images)
-    title = f"{data.name}: {num_images} gallery images"
+    title = f"{data.title}: {num_images} gallery images"
     if protocol is not None:
         title = f"{title}, {protocol} (version {get_protocol(protocol).version})"
     if selection is not None and chosen_on_test_set(selection):
@@ -84,7 +84,7 @@ def report_results(
     print(format_table(rows, title=title))
     print(f"written: {output / 'results.json'}")
     if figures:
-        for path in draw_pictures(features, rows, output, data.name):
+        for path in draw_pictures(features, rows, output, data.title):
             print(f"written: {path}")
 
 

@@ -9,7 +9,8 @@
 
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
-from examples.common.data import DataConfig, read_split, take_identities, training_parts
+from examples.common.data import DataConfig, take_identities, training_parts
+from examples.common.protocols import read_training
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
 from torchmultimodal_reid.data.validation import check_split
 
@@ -30,7 +31,8 @@ class TrainingData(NamedTuple):
 
 
 def training_data(config: DataConfig, seed: int) -> TrainingData:
-    """Reads the training part and cuts the validation split from it; with ``select_on_test_set``, takes the test part.
+    """Reads the training part, or merges those of a protocol's sources, and cuts the validation split from it; with
+    ``select_on_test_set``, takes the test part.
 
     Args:
         config (DataConfig): The data set.
@@ -39,7 +41,7 @@ def training_data(config: DataConfig, seed: int) -> TrainingData:
     Raises:
         DataError: If the data set cannot be read, or nothing in what is to be watched can be scored.
     """
-    split = read_split(config)
+    split = read_training(config)
     if config.select_on_test_set:
         check_split(split)
         images = take_identities(split.train, config.identity_share, seed)

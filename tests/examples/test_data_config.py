@@ -5,14 +5,16 @@
 # LICENSE file in the root directory of this source tree.
 
 import pytest
+from examples.common.config import load_config
 from examples.common.data import DataConfig, read_split
+from examples.vtbr.finetune_definitions import FinetuneConfig
 from torchmultimodal_reid.data.errors import DataError
 
 
 def test_default_is_market1501(build_market):
     config = DataConfig(root=build_market())
     split = read_split(config)
-    assert config.name == split.name == "market1501" and len(split.train) == 16
+    assert config.title == split.name == "market1501" and len(split.train) == 16
 
 
 def test_one_line_reads_another_data_set(tmp_path):
@@ -24,6 +26,11 @@ def test_one_line_reads_another_data_set(tmp_path):
     options = {"query_camera": 1}
     split = read_split(DataConfig(str(tmp_path), "viper", options, name="mine"))
     assert split.name == "mine" and split.query[0].camera == 1
+
+
+def test_results_are_called_after_the_data_set_that_the_command_names():
+    arguments = ["data.dataset=viper", "data.root=r", "output=o"]
+    assert load_config(FinetuneConfig, arguments)[0].data.title == "viper"
 
 
 def test_unknown_data_set():
