@@ -6,13 +6,41 @@
 
 """From features to a table, a JSON file and figures, for every kind of query that a model knows."""
 
+from collections import defaultdict
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import (
+    Any,
+    Callable,
+    DefaultDict,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+)
 
+import torch
+from examples.common.breakdown import break_down, format_breakdown
 from examples.common.data import DataConfig
+from examples.common.distributed import leave_process_group, make_accelerator
 from examples.common.pictures import draw_pictures
-from examples.common.retrieval import rank_queries, RetrievalFeatures, under_protocol
-from examples.common.selection import chosen_on_test_set, TEST_SET_WARNING
+from examples.common.protocols import find_protocol, read_targets, Target
+from examples.common.ranking import ranked_rows, RankingConfig
+from examples.common.retrieval import (
+    check_targets,
+    Embed,
+    ImageDescription,
+    Retrieval,
+    RetrievalFeatures,
+    under_protocol,
+    within_split,
+)
+from examples.common.selection import (
+    chosen_on_test_set,
+    read_selection,
+    TEST_SET_WARNING,
+)
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.protocols import filter_labels, get_protocol
@@ -24,6 +52,42 @@ from torchmultimodal_reid.evaluation.report import (
     ResultRow,
     write_report,
 )
+from torchmultimodal_reid.evaluation.splits import average_splits
+from torchmultimodal_reid.transforms.caption import CaptionTransform
+from torchmultimodal_reid.utils.checkpoint import read_checkpoint
+
+# rules for small sets, whose splits have one gallery image of each person
+SPLIT_PROTOCOL = "image-to-image-single-shot"
+
+
+class Loaded(NamedTuple):
+    """A model that can be asked."""
+
+    embed: Embed
+    description: ImageDescription
+    read: Optional[CaptionTransform]  # None: it reads no text
+
+
+class EvaluationConfig(Protocol):
+    """What the configurations of evaluations have in common."""
+
+    checkpoint: str
+    output: str
+    batch_size: int
+    protocol: Optional[str]
+    figures: bool
+    breakdown: bool
+    ranking: RankingConfig
+    data: DataConfig
+
+
+class TargetResult(NamedTuple):
+    """What was found on a target."""
+
+    rows: List[ResultRow]
+    counts: Dict[str, int]
+    splits: Optional[Dict[str, Any]]  # stamp, deviations and the numbers of each split
+    breakdown: Optional[Dict[str, Any]]
 
 
 def check_output(folder: str) -> Path:
@@ -34,57 +98,186 @@ def check_output(folder: str) -> Path:
     return output
 
 
-def report_results(
-    features: RetrievalFeatures,
-    data: DataConfig,
-    checkpoint: str,
-    output: Path,
-    figures: bool,
-    *,
-    protocol: Optional[str] = None,
-    selection: Optional[Mapping[str, Any]] = None,
+def run_evaluation(
+    config: EvaluationConfig,
+    kinds: Sequence[str],
+    load: Callable[[torch.device], Loaded],
 ) -> None:
-    """Ranks every query, prints the table and writes ``results.json`` and, if wanted, figures.
+    """Embeds each target once, ranks every query, prints the table, writes ``results.json`` and, if wanted, figures.
 
     Args:
-        features (RetrievalFeatures): Of gallery and queries.
-        data (DataConfig): Where they came from.
-        checkpoint (str): The model.
-        output (Path): The folder; it is made.
-        figures (bool): Whether to draw ranked lists and CMC curves.
-        protocol (Optional[str]): Rules by name, for their kind of query alone. Default: None, :data:`QUERY_KINDS`.
-        selection (Optional[Mapping[str, Any]]): How the checkpoint was chosen, from its metadata. Default: None.
+        config (EvaluationConfig): What to evaluate on what.
+        kinds (Sequence[str]): Kinds of queries, out of "image", "text" and "image+text".
+        load (Callable[[torch.device], Loaded]): Gives the model on a device, after all data are read.
+
+    Raises:
+        ValueError: If the output, a data set or the protocol does not fit; before any image is read.
     """
-    kind = (
-        next(iter(features.query)) if protocol is None else get_protocol(protocol).query
-    )
-    given = features  # under a protocol without cameras, their place is taken by numbers of images
+    accelerator = make_accelerator()
+    output = check_output(config.output)
+    targets = read_targets(config.data)
+    check_targets(targets, config.protocol)
+    model = load(accelerator.device)
+    found = []
+    for target in targets:
+        retrieval = Retrieval(
+            target.all_images(),
+            model.description,
+            kinds if target.stamp is None else ["image"],
+            accelerator,
+            model.read,
+            config.batch_size,
+            config.data.workers,
+        )
+        with torch.no_grad():
+            found.append(retrieval.extract(model.embed))
+    leave_process_group()
+    if accelerator.is_main_process:
+        report_results(config, targets, found, output)
+
+
+def report_results(
+    config: EvaluationConfig,
+    targets: Sequence[Target],
+    found: Sequence[RetrievalFeatures],
+    output: Path,
+) -> None:
+    """Ranks every query, prints the table and writes ``results.json`` and, if wanted, breakdowns and figures.
+
+    Args:
+        config (EvaluationConfig): What was asked for.
+        targets (Sequence[Target]): What is tested on.
+        found (Sequence[RetrievalFeatures]): Of the images of each target.
+        output (Path): The folder; it is made.
+    """
+    data, protocol = config.data, config.protocol
     if protocol is not None:
-        features = under_protocol(features, protocol)
-    rows = rank_queries(features)
-    rows += reference_rows(features)
+        found = [
+            under_protocol(features, protocol) if target.stamp is None else features
+            for target, features in zip(targets, found)
+        ]
+    results = {
+        target.name: evaluate_target(target, features, config)
+        for target, features in zip(targets, found)
+    }
+    rows = [
+        row if len(results) == 1 else row._replace(name=f"{name}: {row.name}")
+        for name, result in results.items()
+        for row in result.rows
+    ]
     output.mkdir(parents=True, exist_ok=True)
+    training = find_protocol(data)
+    selection = read_selection(read_checkpoint(config.checkpoint, []).metadata)
+    counts: Dict[str, Any] = {name: one.counts for name, one in results.items()}
+    extra = {
+        "checkpoint": config.checkpoint,
+        "root": data.root if training is None else dict(data.roots),
+        "selection": selection,
+        "training_protocol": None if training is None else training.stamp(),
+        "splits": {name: one.splits for name, one in results.items() if one.splits},
+    }
+    breakdowns = {n: one.breakdown for n, one in results.items() if one.breakdown}
+    if breakdowns:
+        extra["breakdown"] = breakdowns
     report = build_report(
         rows,
         dataset=data.title,
-        counts=count_rows(given.query[kind], given.gallery),
-        extra={
-            "checkpoint": checkpoint,
-            "root": data.root,
-            "selection": None if selection is None else dict(selection),
-        },
+        counts=counts if len(results) > 1 else next(iter(counts.values())),
+        extra=extra,
     )
     write_report(output / "results.json", report)
-    num_images = len(features.gallery_images)
-    title = f"{data.title}: {num_images} gallery images"
-    if protocol is not None:
-        title = f"{title}, {protocol} (version {get_protocol(protocol).version})"
-    if selection is not None and chosen_on_test_set(selection):
+    title = _title(config, targets, found)
+    if chosen_on_test_set(selection):
         title = f"{title}\n{TEST_SET_WARNING}"
     print(format_table(rows, title=title))
+    for name, part in breakdowns.items():
+        print(f"\n{name}\n{format_breakdown(part)}")
     print(f"written: {output / 'results.json'}")
-    if figures:
-        for path in draw_pictures(features, rows, output, data.title):
+    if config.figures:
+        _draw(config, targets, found, results, output)
+
+
+def evaluate_target(
+    target: Target, features: RetrievalFeatures, config: EvaluationConfig
+) -> TargetResult:
+    """The lines of the table for a target: of its test part, or the means over its splits."""
+    if target.stamp is None:
+        ranked = ranked_rows(features, config.ranking)
+        broken = break_down(features, ranked) if config.breakdown else None
+        rows = [one.row for one in ranked] + reference_rows(features)
+        return TargetResult(rows, _counts(features), None, broken)
+    lines: DefaultDict[str, List[ResultRow]] = defaultdict(list)
+    for split in target.splits:
+        part = under_protocol(
+            within_split(features, split), config.protocol or SPLIT_PROTOCOL
+        )
+        ranked = ranked_rows(part, config.ranking)
+        for row in [one.row for one in ranked] + reference_rows(part):
+            lines[row.name].append(row)
+    rows, numbers = [], {}
+    for name, same in lines.items():
+        mean, deviation = average_splits([row.metrics for row in same])
+        rows.append(same[0]._replace(metrics=mean))
+        numbers[name] = {
+            "deviation": deviation,
+            "mAP": [row.metrics.mAP for row in same],
+            "rank1": [float(row.metrics.cmc[0]) for row in same],
+        }
+    stamp = {"stamp": target.stamp, "results": numbers}
+    return TargetResult(rows, _counts(part), stamp, None)
+
+
+def _counts(features: RetrievalFeatures) -> Dict[str, int]:
+    """Counts of gallery and first queries; of cameras, not of what stands in their place under some rules."""
+    kind = next(iter(features.query))
+    query, gallery = (
+        part._replace(camera=torch.tensor([image.camera for image in images]))
+        for part, images in (
+            (features.query[kind], features.query_images[kind]),
+            (features.gallery, features.gallery_images),
+        )
+    )
+    return count_rows(query, gallery)
+
+
+def _title(
+    config: EvaluationConfig,
+    targets: Sequence[Target],
+    found: Sequence[RetrievalFeatures],
+) -> str:
+    images = sum(len(features.gallery_images) for features in found)
+    title = f"{config.data.title}: {images} gallery images"
+    training = find_protocol(config.data)
+    if training is not None:
+        title = f"{title}, protocol {training.name} (version {training.version})"
+    if config.protocol is not None:
+        version = get_protocol(config.protocol).version
+        title = f"{title}, {config.protocol} (version {version})"
+    for target in targets:
+        if target.stamp is not None:
+            seed = target.stamp["seed"]
+            drawn = "published" if seed is None else f"of seed {seed}"
+            digest = target.stamp["sha256"][:12]
+            title += f"\n{target.name}: mean of {target.stamp['count']} splits, {drawn}, sha256 {digest}"
+    return title
+
+
+def _draw(
+    config: EvaluationConfig,
+    targets: Sequence[Target],
+    found: Sequence[RetrievalFeatures],
+    results: Dict[str, TargetResult],
+    output: Path,
+) -> None:
+    for target, features in zip(targets, found):
+        if target.stamp is not None:
+            # the first split stands for all
+            features = within_split(features, target.splits[0])
+        folder = output if len(targets) == 1 else output / target.name
+        folder.mkdir(exist_ok=True)
+        title = config.data.title if len(targets) == 1 else target.name
+        rows = results[target.name].rows
+        for path in draw_pictures(features, rows, folder, title):
             print(f"written: {path}")
 
 

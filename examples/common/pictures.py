@@ -49,10 +49,8 @@ def draw_pictures(
     ranked = draw_ranked_lists(
         lists, title=f"{name}: the first {TOP} of {len(features.gallery_images)} images"
     )
-    curves = {row.name: row.metrics for row in rows if row.name.endswith("query")}
-    references = {
-        row.name: row.metrics for row in rows if not row.name.endswith("query")
-    }
+    curves = {row.name: row.metrics for row in rows if " query" in row.name}
+    references = {row.name: row.metrics for row in rows if row.name not in curves}
     return [
         save_figure(ranked, folder / "ranked_lists.png"),
         save_figure(

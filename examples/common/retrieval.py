@@ -7,8 +7,10 @@
 """Queries of three kinds over one gallery, for the validation of a training run and for its evaluation."""
 
 import sys
+from collections import defaultdict
 from typing import (
     Callable,
+    DefaultDict,
     Dict,
     List,
     Mapping,
@@ -22,10 +24,12 @@ from typing import (
 from accelerate import Accelerator
 from examples.common.data import check_captions
 from examples.common.loaders import evaluation_loader
+from examples.common.protocols import Target
 from torch import Tensor
 from torchmultimodal_reid.data.collate import Collate, PersonBatch
 from torchmultimodal_reid.data.dataset import PersonDataset
 from torchmultimodal_reid.data.sample import expand_captions, PersonImage, ReIDSplit
+from torchmultimodal_reid.data.validation import check_split
 from torchmultimodal_reid.evaluation.extract import extract, Features
 from torchmultimodal_reid.evaluation.protocols import (
     evaluate_protocol,
@@ -105,6 +109,43 @@ def under_protocol(features: RetrievalFeatures, name: str) -> RetrievalFeatures:
         {kind: features.query_images[kind]},
         {kind: protocol},
     )
+
+
+def within_split(features: RetrievalFeatures, split: ReIDSplit) -> RetrievalFeatures:
+    """The features of those images alone that a split has, in its order of the gallery and of each kind of query."""
+    gallery, images = _select(features.gallery, features.gallery_images, split.gallery)
+    parts = {
+        kind: _select(query, features.query_images[kind], split.query)
+        for kind, query in features.query.items()
+    }
+    return features._replace(
+        gallery=gallery,
+        gallery_images=images,
+        query={kind: part for kind, (part, _) in parts.items()},
+        query_images={kind: shown for kind, (_, shown) in parts.items()},
+    )
+
+
+def _select(
+    features: Features, images: Sequence[PersonImage], wanted: Sequence[PersonImage]
+) -> Tuple[Features, Sequence[PersonImage]]:
+    rows: DefaultDict[str, List[int]] = defaultdict(list)
+    for row, image in enumerate(images):
+        rows[image.path].append(row)
+    taken = [row for image in wanted for row in rows[image.path]]
+    part = Features(*(column[taken] for column in features))
+    return part, [images[row] for row in taken]
+
+
+def check_targets(targets: Sequence[Target], name: Optional[str]) -> None:
+    """Raises a ValueError if what is tested on cannot be scored under the protocol ``name``, or the usual one."""
+    for target in targets:
+        if target.stamp is None:
+            check_split(target.splits[0])
+        elif name is not None and get_protocol(name).query != "image":
+            raise ValueError(
+                f"protocol {name} is for {get_protocol(name).query} queries, but {target.name} is searched by image"
+            )
 
 
 class Retrieval:

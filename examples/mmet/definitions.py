@@ -13,6 +13,7 @@ from examples.common.checks import check_choice, check_range, check_weights
 from examples.common.data import DataConfig, ImageConfig
 from examples.common.engine import LoopConfig
 from examples.common.optim import OptimizerConfig, ScheduleConfig
+from examples.common.ranking import RankingConfig
 from torchmultimodal_reid.evaluation.protocols import PROTOCOLS
 from torchmultimodal_reid.models.saved import MMET_BUILDERS
 
@@ -210,6 +211,9 @@ class EvaluateConfig:
     # rules by name for their kind of query, which alone is then asked; without it, each kind has its default rules
     protocol: Optional[str] = None
     figures: bool = True  # draw ranked lists and CMC curves
+    # also print results by pair of cameras and by attribute, and 95 % bootstrap intervals
+    breakdown: bool = False
+    ranking: RankingConfig = field(default_factory=RankingConfig)
     data: DataConfig = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:

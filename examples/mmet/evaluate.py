@@ -13,17 +13,11 @@ from typing import Optional
 
 import torch
 from examples.common.config import load_config
-from examples.common.data import read_split
-from examples.common.distributed import leave_process_group, make_accelerator
-from examples.common.evaluation import check_output, report_results
+from examples.common.evaluation import Loaded, run_evaluation
 from examples.common.main import run_main
-from examples.common.retrieval import Retrieval
-from examples.common.selection import read_selection
 from examples.mmet.definitions import EvaluateConfig
-from torchmultimodal_reid.data.validation import check_split
 from torchmultimodal_reid.models.saved import load
 from torchmultimodal_reid.transforms.caption import CaptionTransform
-from torchmultimodal_reid.utils.checkpoint import read_checkpoint
 
 
 def main(argv: Optional[list] = None) -> None:
@@ -33,35 +27,13 @@ def main(argv: Optional[list] = None) -> None:
         prog="python -m examples.mmet.evaluate",
         description=__doc__,
     )
-    accelerator = make_accelerator()
-    output = check_output(config.output)
-    split = read_split(config.data)
-    check_split(split)
-    model, tokenizer, description = load(config.checkpoint)
-    model.to(accelerator.device)
 
-    retrieval = Retrieval(
-        split,
-        description,
-        config.kinds,
-        accelerator,
-        CaptionTransform(tokenizer, description.max_text_length),
-        config.batch_size,
-        config.data.workers,
-    )
-    with torch.no_grad():
-        features = retrieval.extract(model.embed)
-    leave_process_group()
-    if accelerator.is_main_process:
-        report_results(
-            features,
-            config.data,
-            config.checkpoint,
-            output,
-            config.figures,
-            protocol=config.protocol,
-            selection=read_selection(read_checkpoint(config.checkpoint, []).metadata),
-        )
+    def load_model(device: torch.device) -> Loaded:
+        model, tokenizer, description = load(config.checkpoint)
+        read = CaptionTransform(tokenizer, description.max_text_length)
+        return Loaded(model.to(device).embed, description, read)
+
+    run_evaluation(config, config.kinds, load_model)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from examples.common.data import DataConfig, ImageConfig
 from examples.common.engine import LoopConfig
 from examples.common.epochs import EpochConfig
 from examples.common.optim import OptimizerConfig, ScheduleConfig
+from examples.common.ranking import RankingConfig
 from torchmultimodal_reid.evaluation.protocols import PROTOCOLS
 from torchmultimodal_reid.models.backbone_weights import check_source
 from torchmultimodal_reid.models.backbones import BACKBONES
@@ -76,6 +77,9 @@ class EvaluateConfig:
     batch_size: int = 128  # images at a time
     protocol: Optional[str] = None  # rules by name; without it, the usual ones
     figures: bool = True  # draw ranked lists and CMC curves
+    # also print results by pair of cameras and by attribute, and 95 % bootstrap intervals
+    breakdown: bool = False
+    ranking: RankingConfig = field(default_factory=RankingConfig)
     data: DataConfig = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:

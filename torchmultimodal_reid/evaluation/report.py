@@ -31,6 +31,8 @@ class ResultRow(NamedTuple):
     name: str  # such as "image query", "chance"
     protocol: EvaluationProtocol
     metrics: RankingMetrics
+    # what was done beyond the protocol, such as {"re_rank": {"k1": 20, ...}}
+    ranking: Optional[Mapping[str, Any]] = None
 
 
 def format_table(rows: Sequence[ResultRow], title: Optional[str] = None) -> str:
@@ -91,7 +93,7 @@ def build_report(
     rows: Sequence[ResultRow],
     *,
     dataset: str,
-    counts: Mapping[str, int],
+    counts: Mapping[str, Any],
     seed: Optional[int] = None,
     extra: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
@@ -100,7 +102,7 @@ def build_report(
     Args:
         rows (Sequence[ResultRow]): The results. Shares in 0..1.
         dataset (str): Name of the data set.
-        counts (Mapping[str, int]): The data set's counts, such as from :func:`count_rows`.
+        counts (Mapping[str, Any]): The data set's counts, such as from :func:`count_rows`, or those of several by name.
         seed (Optional[int]): Seed of the run. Default: ``None``
         extra (Optional[Mapping[str, Any]]): More to keep, under the key ``"extra"``. Default: ``None``
     """
@@ -108,9 +110,14 @@ def build_report(
     for row in rows:
         metrics = row.metrics._asdict()
         metrics["cmc"] = row.metrics.cmc.tolist()
-        results.append(
-            {"name": row.name, "protocol": asdict(row.protocol), "metrics": metrics}
-        )
+        result = {
+            "name": row.name,
+            "protocol": asdict(row.protocol),
+            "metrics": metrics,
+        }
+        if row.ranking is not None:
+            result["ranking"] = dict(row.ranking)
+        results.append(result)
     return {
         "format": FORMAT_VERSION,
         "dataset": dataset,

@@ -1,0 +1,134 @@
+# Copyright (c) torchmultimodal_reid contributors.
+# All rights reserved.
+#
+# This source code is licensed under the BSD-style license found in the
+# LICENSE file in the root directory of this source tree.
+
+"""The evaluation that both recipes run, with a model that knows an image by its mean colour."""
+
+import json
+
+import pytest
+from examples.common.data import DataConfig
+from examples.common.evaluation import Loaded, run_evaluation
+from examples.common.ranking import RankingConfig
+from examples.vtbr.finetune_definitions import EvaluateConfig
+from PIL import Image
+from torchmultimodal_reid.models.saved_reid import ReIDDescription
+from torchmultimodal_reid.utils.checkpoint import write_checkpoint
+
+DESCRIPTION = ReIDDescription("", "", 1, 2, (8, 4), (0.0,) * 3, (1.0,) * 3)
+
+
+def mean_color(image, text, text_padding):
+    return image.mean((2, 3))
+
+
+@pytest.fixture
+def evaluate(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", {}, {})
+
+    def run(data, **more):
+        output = str(tmp_path / "e")
+        config = EvaluateConfig(
+            str(checkpoint), output, figures=False, data=data, **more
+        )
+        model = Loaded(mean_color, DESCRIPTION, None)
+        run_evaluation(config, ["image"], lambda device: model)
+        report = json.loads((tmp_path / "e" / "results.json").read_text())
+        return capsys.readouterr().out, report
+
+    return run
+
+
+def test_small_set_is_the_mean_over_ten_splits(evaluate, tmp_path):
+    people = tmp_path / "ilids"
+    people.mkdir()
+    for person in range(1, 120):
+        for shot in (1, 2):
+            color = (2 * person, 0, 255 - 2 * person)
+            Image.new("RGB", (4, 8), color).save(people / f"{person:04d}{shot:03d}.png")
+    data = DataConfig(
+        protocol="market1501-to-ilids", roots={"ilids": str(people)}, workers=0
+    )
+    out, report = evaluate(data)
+    rows = {row["name"]: row for row in report["results"]}
+    assert rows["image query"]["metrics"]["mAP"] == 1.0
+    assert rows["image query"]["metrics"]["num_queries"] == 60
+    assert rows["image query"]["protocol"]["name"] == "image-to-image-single-shot"
+    # one match among 60
+    assert rows["chance"]["metrics"]["cmc"][0] == pytest.approx(1 / 60)
+    assert report["counts"]["gallery_rows"] == 60
+    splits = report["extra"]["splits"]["ilids"]
+    assert splits["results"]["image query"]["mAP"] == [1.0] * 10
+    assert splits["results"]["image query"]["deviation"]["mAP"] == 0
+    sha256 = splits["stamp"]["sha256"]
+    assert (
+        len(sha256) == 64
+        and f"mean of 10 splits, of seed 0, sha256 {sha256[:12]}" in out
+    )
+    assert report["extra"]["training_protocol"]["name"] == "market1501-to-ilids"
+    assert "protocol market1501-to-ilids (version 1)" in out
+
+
+def test_folder_of_a_target_that_is_not_there(evaluate):
+    data = DataConfig(protocol="market1501-to-ilids", roots={"ilids": "nowhere"})
+    with pytest.raises(ValueError, match="'nowhere' is not a folder"):
+        evaluate(data)
+
+
+def test_what_was_done_before_ranking_stands_on_the_result(evaluate, build_market):
+    data = DataConfig(root=build_market(captions=False), workers=0)
+    ranking = RankingConfig(
+        re_rank=True, k1=3, k2=2, expand_queries=1, augment_gallery=1
+    )
+    out, report = evaluate(data, ranking=ranking)
+    rows = {row["name"]: row for row in report["results"]}
+    names = ["image query", "image query, expanded", "image query, expanded, re-ranked"]
+    assert list(rows) == [*names, "chance"] and names[2] in out
+    assert all(rows[name]["metrics"]["mAP"] == 1.0 for name in names)
+    assert "ranking" not in rows["image query"] and "ranking" not in rows["chance"]
+    assert rows[names[2]]["ranking"] == {
+        "expand_queries": 1,
+        "augment_gallery": 1,
+        "alpha": 0.0,
+        "re_rank": {"k1": 3, "k2": 2, "lambda_value": 0.3},
+    }
+
+
+def test_breakdown(evaluate, build_market):
+    out, report = evaluate(DataConfig(root=build_market(), workers=0), breakdown=True)
+    found = report["extra"]["breakdown"]["market1501"]["image query"]
+    assert found["interval_95"]["mAP"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    pairs = [(one["query"], one["gallery"]) for one in found["camera_pairs"]]
+    # images of the query's own camera are no matches
+    assert pairs == [(0, 1), (1, 0)] and found["camera_pairs"][0]["queries"] == 2
+    told = [(one["attribute"], one["value"]) for one in found["attributes"]]
+    assert told == [("coat", "red"), ("coat", "white")]
+    assert "100.0 (100.0 to 100.0)" in out and "coat: white" in out
+
+
+def test_no_cameras_no_camera_pairs(evaluate, build_market):
+    _, report = evaluate(
+        DataConfig(root=build_market(), workers=0),
+        breakdown=True,
+        protocol="image-to-image-no-camera",
+    )
+    found = report["extra"]["breakdown"]["market1501"]["image query"]
+    assert "camera_pairs" not in found and "attributes" in found
+    assert report["counts"]["gallery_cameras"] == 2
+
+
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        ({"k1": 0}, "ranking.k1 must be"),
+        ({"expand_queries": -1}, "ranking.expand_queries must be"),
+        ({"lambda_value": 1.5}, "ranking.lambda_value must be"),
+        ({"alpha": -1.0}, "ranking.alpha must be finite and at least 0, got -1.0"),
+    ],
+)
+def test_options_out_of_range(option, message):
+    with pytest.raises(ValueError, match=message):
+        RankingConfig(**option)
