@@ -93,6 +93,9 @@ class PretrainConfig:
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     # contrast the masked stream instead of a second pass that sees everything; null: with masking.mode drop
     contrast_masked: Optional[bool] = None
+    masked_share: float = (
+        1.0  # of a batch that the masked stream sees; the contrast sees all of it
+    )
     negative_share: float = (
         1.0  # of the images that image-text matching also pairs with a wrong caption
     )
@@ -109,6 +112,8 @@ class PretrainConfig:
             "mmm_text": 1.0,
             "itm": 1.0,
             "gc": 1.0,
+            "gc_image": 0.0,
+            "gc_text": 0.0,
         }
     )
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -117,10 +122,11 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         check_range("batch_size", self.batch_size, 1)
-        if not 0 < self.negative_share <= 1:
-            raise ValueError(
-                f"negative_share must be above 0 and at most 1, got {self.negative_share}"
-            )
+        for name in ("masked_share", "negative_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be above 0 and at most 1, got {getattr(self, name)}"
+                )
         if self.images_per_identity is not None:
             check_range("images_per_identity", self.images_per_identity, 1)
             if self.batch_size % self.images_per_identity:
@@ -175,7 +181,9 @@ class FinetuneConfig:
             "triplet_image": 1.0,
             "triplet_text": 0.0,
             "triplet_cross": 1.0,
+            "contrast_image": 0.0,
             "contrast_text": 0.0,
+            "contrast_cross": 0.0,
             "contrast_fused": 0.0,
         }
     )

@@ -27,16 +27,22 @@ from torchmultimodal_reid.utils.seeding import generator_for
 
 
 class PretrainingLosses:
-    """Pretraining's losses by name: ``mim``, ``mlm``, ``mmm_image``, ``mmm_text``, ``itm`` and ``gc``."""
+    """Pretraining's losses by name: ``mim``, ``mlm``, ``mmm_image``, ``mmm_text``, ``itm`` and ``gc``; ``gc_image`` and
+    ``gc_text`` are the global contrast among the images, or the captions, of the same persons and of others.
+    """
 
-    def __init__(self, normalize: nn.Module, seed: int, rank: int) -> None:
+    def __init__(
+        self, normalize: nn.Module, weights: Mapping[str, float], seed: int, rank: int
+    ) -> None:
         self.normalize = normalize
+        self.weights = weights
         self.seed = seed
         self.rank = rank
         self.pixels = MaskedRegressionLoss()
         self.words = MaskedClassificationLoss()
         self.matching = ImageTextMatchingLoss()
         self.contrast = IdentityContrastiveLoss()
+        self.contrast_others = IdentityContrastiveLoss(own_pair="ignore")
 
     def __call__(
         self, model: nn.Module, batch: PersonBatch, step: int
@@ -59,23 +65,30 @@ class PretrainingLosses:
             if prediction is not None:
                 losses[name] = loss(*prediction)
         if output.image_embedding is not None:
-            losses["gc"] = self.contrast(
-                output.image_embedding,
-                output.text_embedding,
-                batch.identity,
-                batch.identity,
-                output.logit_scale,
-                gathered=gather_pairs(
-                    output.image_embedding, output.text_embedding, batch.identity
-                ),
-            )
+            image, text = output.image_embedding, output.text_embedding
+            # neighbours as negatives teach each encoder what tells persons apart before the two agree on anything
+            for name, one, other, contrast in (
+                ("gc", image, text, self.contrast),
+                ("gc_image", image, image, self.contrast_others),
+                ("gc_text", text, text, self.contrast_others),
+            ):
+                if self.weights[name] > 0:
+                    losses[name] = contrast(
+                        one,
+                        other,
+                        batch.identity,
+                        batch.identity,
+                        output.logit_scale,
+                        gathered=gather_pairs(one, other, batch.identity),
+                    )
         return losses
 
 
 class ReIDLosses:
     """Fine-tuning's losses by name: ``identity_`` and ``triplet_`` of ``fused``, ``image`` and ``text``;
-    ``triplet_cross`` between image and text embeddings before the neck; ``contrast_text`` and ``contrast_fused``
-    between these and image embeddings behind it, where a search compares them. Those of weight 0 are not computed.
+    ``triplet_cross`` between image and text embeddings before the neck; and contrasts behind it, where a search
+    compares them: ``contrast_image`` among images, ``contrast_text`` among captions, ``contrast_cross`` between images
+    and captions, ``contrast_fused`` between images with captions and other images. Those of weight 0 are not computed.
     """
 
     def __init__(
@@ -90,7 +103,9 @@ class ReIDLosses:
         self.weights = weights
         self.identity = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.triplet = BatchHardTripletLoss(margin)
-        self.contrast = IdentityContrastiveLoss()
+        self.contrast_pairs = IdentityContrastiveLoss()
+        # a picture is no other picture of a person: found by itself it would teach nothing
+        self.contrast_others = IdentityContrastiveLoss(own_pair="ignore")
         self.logit_scale = 1 / temperature
 
     def __call__(
@@ -110,31 +125,40 @@ class ReIDLosses:
                 losses[f"triplet_{kind}"] = self._mine(
                     neck.embedding, neck.embedding, batch.identity, True
                 )
-        if output.image is None or output.text is None:
-            return losses
-        if self.weights["triplet_cross"] > 0:
-            one, other = output.image.embedding, output.text.embedding
-            losses["triplet_cross"] = (
-                self._mine(one, other, batch.identity, False)
-                + self._mine(other, one, batch.identity, False)
-            ) / 2
-        for kind, neck in (("text", output.text), ("fused", output.fused)):
-            if self.weights[f"contrast_{kind}"] > 0:
-                losses[f"contrast_{kind}"] = self._contrast(
-                    output.image, neck, batch.identity
+        if output.image is not None and output.text is not None:
+            if self.weights["triplet_cross"] > 0:
+                one, other = output.image.embedding, output.text.embedding
+                losses["triplet_cross"] = (
+                    self._mine(one, other, batch.identity, False)
+                    + self._mine(other, one, batch.identity, False)
+                ) / 2
+        for name, one, other, contrast in (
+            ("image", output.image, output.image, self.contrast_others),
+            ("text", output.text, output.text, self.contrast_others),
+            ("cross", output.image, output.text, self.contrast_pairs),
+            ("fused", output.image, output.fused, self.contrast_others),
+        ):
+            wanted = self.weights[f"contrast_{name}"] > 0
+            if wanted and one is not None and other is not None:
+                losses[f"contrast_{name}"] = self._contrast(
+                    contrast, one, other, batch.identity
                 )
         return losses
 
     def _contrast(
-        self, image: BNNeckOutput, other: BNNeckOutput, identity: Tensor
+        self,
+        contrast: IdentityContrastiveLoss,
+        one: BNNeckOutput,
+        other: BNNeckOutput,
+        identity: Tensor,
     ) -> Tensor:
-        one, two = (
+        rows, columns = (
             nn.functional.normalize(neck.normalized_embedding.float(), dim=-1)
-            for neck in (image, other)
+            for neck in (one, other)
         )
-        pairs = gather_pairs(one, two, identity)
-        return self.contrast(
-            one, two, identity, identity, self.logit_scale, gathered=pairs
+        pairs = gather_pairs(rows, columns, identity)
+        return contrast(
+            rows, columns, identity, identity, self.logit_scale, gathered=pairs
         )
 
     def _mine(

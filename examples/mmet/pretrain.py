@@ -170,6 +170,7 @@ def main(argv: Optional[list] = None) -> None:
         decoder_dim=config.masking.decoder_dim,
         decoder_n_layer=config.masking.decoder_n_layer,
         contrast_masked=config.contrast_masked,
+        masked_share=config.masked_share,
         negative_share=config.negative_share,
         normalize_pixels=config.masking.normalize_pixels,
     ).to(accelerator.device)
@@ -188,7 +189,7 @@ def main(argv: Optional[list] = None) -> None:
     )
     if checkpoint is not None:
         trainer.restore(checkpoint)
-    losses = PretrainingLosses(normalize, config.seed, rank)
+    losses = PretrainingLosses(normalize, config.losses, config.seed, rank)
     evaluate: Optional[Evaluate] = None
     if validation is not None and config.loop.evaluate_every > 0:
         read = CaptionTransform(tokenizer, config.text.max_length)

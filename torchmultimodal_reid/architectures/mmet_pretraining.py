@@ -69,6 +69,8 @@ class MMETForPretraining(nn.Module):
         mmm_image_head (Optional[nn.Module]): Fused image tokens to predictions. Default: None, the term is left out.
         mmm_text_head (Optional[nn.Module]): Fused text tokens to logits. Default: None, the term is left out.
         itm_head (Optional[nn.Module]): [CLS_M] to two logits. Default: None, the term is left out.
+        masked_share (float): Share of the batch, evenly spread over it, that the masked stream sees; the contrast,
+            which learns from many samples at once, sees all of it. Default: 1.0
         contrast_masked (bool): Take the contrastive embeddings from the masked stream, as FLIP does
             (https://arxiv.org/abs/2212.00794), which saves a second pass through both encoders; otherwise from a pass
             that sees everything, as FLAVA does. Default: False.
@@ -84,7 +86,8 @@ class MMETForPretraining(nn.Module):
         text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
         identity (Optional[Tensor]): Long of shape ``(b,)``; needed by image-text matching, so that a caption of the
             same person is never a negative.
-        mask (Optional[MultimodalMask]): What to hide. Default: None, drawn by the model from ``generator``.
+        mask (Optional[MultimodalMask]): What to hide of the whole batch. Default: None, drawn by the model from
+            ``generator`` for the share of the batch that the masked stream sees.
         generator (Optional[torch.Generator]): What the mask and the negatives are drawn from.
     """
 
@@ -99,6 +102,7 @@ class MMETForPretraining(nn.Module):
         itm_head: Optional[nn.Module] = None,
         contrast_masked: bool = False,
         stream: Optional[nn.Module] = None,
+        masked_share: float = 1.0,
         negative_share: float = 1.0,
         init_logit_scale: float = 1 / 0.07,
         max_logit_scale: float = 100.0,
@@ -106,6 +110,13 @@ class MMETForPretraining(nn.Module):
         super().__init__()
         if not 0 < negative_share <= 1:
             raise ValueError(f"negative_share must be in (0, 1], got {negative_share}")
+        if not 0 < masked_share <= 1:
+            raise ValueError(f"masked_share must be in (0, 1], got {masked_share}")
+        if contrast_masked and masked_share < 1:
+            raise ValueError(
+                f"contrast_masked takes the contrast of the whole batch from the masked stream, but masked_share is "
+                f"{masked_share}; set it to 1, or contrast_masked to False"
+            )
         self.mmet = mmet
         self.stream = ReplaceStream() if stream is None else stream
         self.image_targets = image_targets
@@ -115,6 +126,7 @@ class MMETForPretraining(nn.Module):
         self.mmm_text_head = mmm_text_head
         self.itm_head = itm_head
         self.contrast_masked = contrast_masked
+        self.masked_share = masked_share
         self.negative_share = negative_share
         self.max_logit_scale = max_logit_scale
         self.log_logit_scale = nn.Parameter(torch.tensor(init_logit_scale).log())
@@ -130,7 +142,10 @@ class MMETForPretraining(nn.Module):
     ) -> MMETPretrainingOutput:
         check_modalities(image, text)
         self._bound_logit_scale()
+        whole = image, text, text_padding
         if mask is None:
+            # not of the contrast: from here on image, text and identity are those of the masked stream
+            image, text, text_padding, identity = self._share(*whole, identity)
             mask = self.mmet.draw_mask(image, text, generator)
         stream: StreamOutput = self.stream(self.mmet, image, text, text_padding, mask)
         target = None
@@ -139,7 +154,7 @@ class MMETForPretraining(nn.Module):
                 target = self.image_targets(image)
 
         image_embedding, text_embedding = self._contrast(
-            image, text, text_padding, stream.image, stream.text
+            *whole, stream.image, stream.text
         )
         itm = None
         if self.itm_head is not None and image is not None and text is not None:
@@ -148,8 +163,10 @@ class MMETForPretraining(nn.Module):
                     "image-text matching needs identity, to know which captions are of another person"
                 )
             assert image_embedding is not None and text_embedding is not None
-            similarity = image_embedding.detach() @ text_embedding.detach().T
-            similarity = similarity * self.logit_scale.detach()
+            one, other = image_embedding.detach(), text_embedding.detach()
+            if len(one) != len(image):
+                one, other = self._share(one, other)
+            similarity = one @ other.T * self.logit_scale.detach()
             negative = hard_negatives(similarity, identity, identity, generator)
             itm = self._match(stream, negative, generator)
         tokens, patches, words = stream.masked, mask.masked_patches, mask.masked_tokens
@@ -175,6 +192,15 @@ class MMETForPretraining(nn.Module):
     def _bound_logit_scale(self) -> None:
         # the parameter itself, as in CLIP: a bound on what is made of it would have no gradient to come back by
         self.log_logit_scale.clamp_(max=math.log(self.max_logit_scale))
+
+    def _share(self, *parts: Optional[Tensor]) -> Tuple[Optional[Tensor], ...]:
+        """The rows of a batch that the masked stream sees: all, or evenly spread ones, of as many persons as may be."""
+        if self.masked_share == 1:
+            return parts
+        size = next(len(part) for part in parts if part is not None)
+        count = max(1, round(self.masked_share * size))
+        rows = torch.arange(count) * size // count
+        return tuple(None if part is None else part[rows] for part in parts)
 
     def _contrast(
         self,

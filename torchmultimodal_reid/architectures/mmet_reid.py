@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional
 import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.architectures.mmet import check_modalities, MMET
+from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.layers.bnneck import BNNeck, BNNeckOutput
 
 
@@ -24,9 +25,14 @@ class MMETForReID(nn.Module):
     """MMET with a BNNeck, for re-identification by an image, by a caption, or by both
     (https://arxiv.org/abs/2304.09498, https://arxiv.org/abs/1903.07071).
 
-    The same [CLS_M] and the same neck serve the three kinds of query. That one classifier has to name a person from
+    The same tokens and the same neck serve the three kinds of query. That one classifier has to name a person from
     each of them is what makes them equivalent. The neck sees the three as one batch, so that the statistics that its
     norm keeps are those of all three.
+
+    A query is the mean of two of the multimodal encoder's class tokens: [CLS_M], and the one that came from [CLS_I], or
+    from [CLS_T] where there is no image. Through [CLS_M] alone, which starts empty, all that the unimodal encoders know
+    would have to pass the attention of the multimodal encoder; their own class tokens carry it along its residual
+    path. A caption adds to an image and does not replace it, so with both it is [CLS_I] that stays.
 
     Args:
         mmet (MMET): Gives the fused tokens of each kind of query.
@@ -56,15 +62,11 @@ class MMETForReID(nn.Module):
 
         pooled = {}
         if encoded_image is not None and encoded_text is not None:
-            pooled["fused"] = mmet.encode_multimodal(
-                encoded_image, encoded_text, text_padding
-            )[:, 0]
+            pooled["fused"] = self._pool(encoded_image, encoded_text, text_padding)
         if encoded_image is not None:
-            pooled["image"] = mmet.encode_multimodal(image=encoded_image)[:, 0]
+            pooled["image"] = self._pool(encoded_image, None, None)
         if encoded_text is not None:
-            pooled["text"] = mmet.encode_multimodal(
-                text=encoded_text, text_padding=text_padding
-            )[:, 0]
+            pooled["text"] = self._pool(None, encoded_text, text_padding)
 
         output = self.neck(torch.cat(list(pooled.values())))
         parts = zip(*(part.chunk(len(pooled)) for part in output))
@@ -95,5 +97,21 @@ class MMETForReID(nn.Module):
             raise ValueError(
                 "embed was called on a model in training mode; call model.eval() first"
             )
-        pooled = self.mmet(image, text, text_padding).multimodal[:, 0]
+        check_modalities(image, text)
+        mmet = self.mmet
+        pooled = self._pool(
+            None if image is None else mmet.encode_image(image),
+            None if text is None else mmet.encode_text(text, text_padding),
+            text_padding,
+        )
         return nn.functional.normalize(self.neck.norm(pooled).float(), dim=-1)
+
+    def _pool(
+        self,
+        image: Optional[EncoderOutput],
+        text: Optional[EncoderOutput],
+        text_padding: Optional[Tensor],
+    ) -> Tensor:
+        """The mean of [CLS_M] and of the first modality's class token, of shape ``(b, d)``."""
+        tokens = self.mmet.encode_multimodal(image, text, text_padding)
+        return tokens[:, :2].mean(dim=1)

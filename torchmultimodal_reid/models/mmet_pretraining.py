@@ -85,6 +85,7 @@ def mmet_for_pretraining(
     decoder_n_layer: int = 1,
     decoder_n_head: int = 3,
     contrast_masked: Optional[bool] = None,
+    masked_share: float = 1.0,
     negative_share: float = 1.0,
     normalize_pixels: bool = True,
     codebook: Optional[nn.Module] = None,
@@ -110,6 +111,7 @@ def mmet_for_pretraining(
             Defaults: 192, 1, 3.
         contrast_masked (Optional[bool]): Contrast the masked stream rather than a second one that sees all. Default:
             None, True for "drop", so that one pass serves all losses, and False for "replace".
+        masked_share (float): Share of the batch that the masked stream sees; the contrast sees all of it. Default: 1.0.
         negative_share (float): Share of the images that image-text matching also pairs with a wrong caption.
             Default: 1.0.
         normalize_pixels (bool): Predict pixels relative to their patch's mean and deviation, as MAE does, which asks
@@ -167,6 +169,7 @@ def mmet_for_pretraining(
         image_targets=targets if mim or mmm else None,
         contrast_masked=contrast_masked,
         stream=stream,
+        masked_share=masked_share,
         negative_share=negative_share,
         **heads,
     )

@@ -38,6 +38,7 @@ def test_pretrains_the_same_encoders(run, world, pretrained, tmp_path, tools):
         ("masking.decoder_dim=50", "masking.decoder_dim must be a multiple of 12"),
         ("masking.decoder_n_layer=0", "masking.decoder_n_layer must be >= 1"),
         ("negative_share=0", "negative_share must be above 0 and at most 1"),
+        ("masked_share=2", "masked_share must be above 0 and at most 1, got 2"),
     ],
 )
 def test_wrong_values(wrong, message):
