@@ -82,7 +82,7 @@ def test_missing_list(build, file):
         (FIRST, "line 2: .* does not parse; expected <path> <identity>"),
         (f"{FIRST} one", "line 2: .* does not parse"),
         (f"{FIRST} -1", "line 2: .* does not parse"),
-        (f"{FIRST} 99999", "line 2: identity 99999 in"),
+        (f"{FIRST} 99999", "line 2: identity '99999' in"),
         (
             "0000/0000.jpg 0",
             "line 2: the path '0000/0000.jpg' does not tell the camera",
@@ -98,3 +98,23 @@ def test_bad_line(build, line, message):
         out.write(line + "\n")
     with pytest.raises(DataError, match=f"list_train.txt: {message}"):
         msmt17(root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x" * 5000 + " 0",
+        "x" * 5000,
+        "0000/0000_000_02_" + "x" * 5000 + ".jpg 0",
+        "0000/0000_000_00_" + "x" * 5000 + ".jpg 0",
+        f"{FIRST} " + "9" * 5000,
+    ],
+)
+def test_long_names_and_numbers_are_cut_in_messages(build, line):
+    root = build()
+    with open(os.path.join(root, "MSMT17_V1", "list_train.txt"), "a") as out:
+        out.write(line + "\n")
+    with pytest.raises(DataError) as error:
+        msmt17(root)
+    assert "list_train.txt: line 2: " in str(error.value)
+    assert len(str(error.value)) < 600

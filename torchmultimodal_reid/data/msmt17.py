@@ -16,6 +16,7 @@ from torchmultimodal_reid.data.folders import (
     read_lines,
 )
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.data.text_file import shown
 
 LISTS = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
 LINE = "<path> <identity>, such as 0000/0000_000_01_0303morning_0015_0.jpg 0"
@@ -115,28 +116,30 @@ def _read_list(
         where = f"{path}: line {number}"
         fields = line.rsplit(None, 1)
         if len(fields) != 2 or not (fields[1].isascii() and fields[1].isdecimal()):
-            raise DataError(f"{where}: {line!r} does not parse; expected {LINE}")
-        name, identity = fields[0], int(fields[1])
-        if identity >= TEST_OFFSET:
+            raise DataError(f"{where}: {shown(line)} does not parse; expected {LINE}")
+        # int() takes a few thousand digits and no more
+        name, digits = fields[0], fields[1].lstrip("0") or "0"
+        if len(digits) > 9 or int(digits) >= TEST_OFFSET:
             raise DataError(
-                f"{where}: identity {identity} in {line!r}; expected less than {TEST_OFFSET}"
+                f"{where}: identity {shown(digits)} in {shown(line)}; expected less than {TEST_OFFSET}"
             )
+        identity = int(digits)
         parts = name.split("_")
         if len(parts) < 3 or not (parts[2].isascii() and parts[2].isdecimal()):
             raise DataError(
-                f"{where}: the path {name!r} does not tell the camera in its third field; expected {LINE}"
+                f"{where}: the path {shown(name)} does not tell the camera in its third field; expected {LINE}"
             )
         if int(parts[2]) == 0:
-            raise DataError(f"{where}: camera 0 in {name!r}; expected 1 or more")
+            raise DataError(f"{where}: camera 0 in {shown(name)}; expected 1 or more")
         if name in lines:
             raise DataError(
-                f"{where}: {name!r} is on line {lines[name]} already; expected every image once"
+                f"{where}: {shown(name)} is on line {lines[name]} already; expected every image once"
             )
         lines[name] = number
         image = os.path.join(folder, *name.split("/"))
         if image not in present:
             raise DataError(
-                f"{where}: no image {name!r} in {folder}; put it back or get the data set again"
+                f"{where}: no image {shown(name)} in {folder}; put it back or get the data set again"
             )
         images.append(PersonImage(image, identity + offset, int(parts[2]) - 1))
     return tuple(images)

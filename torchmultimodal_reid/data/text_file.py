@@ -104,7 +104,7 @@ def read_json(path: str, what: str = "file") -> Any:
             keys = [key for key, _ in pairs]
             twice = next(key for key in keys if keys.count(key) > 1)
             raise DataError(
-                f"{path}: an object has the key {_shown(twice)} more than once ({_shown(pairs)}); keep one of them"
+                f"{path}: an object has the key {shown(twice)} more than once ({shown(pairs)}); keep one of them"
             )
         return found
 
@@ -136,9 +136,10 @@ def read_json_list(path: str, what: str, schema: str) -> List[Any]:
 def kind_of(value: Any) -> str:
     """What a value of JSON is, for messages: ``an object``, ``a list``, ``text``, ``null``, or the value itself."""
     names = {dict: "an object", list: "a list", str: "text", type(None): "null"}
-    return names.get(type(value)) or _shown(value)
+    return names.get(type(value)) or shown(value)
 
 
-def _shown(value: Any, limit: int = 80) -> str:
+def shown(value: Any, limit: int = 80) -> str:
+    """A value for messages, its end cut off where it is long."""
     text = repr(value)
     return text if len(text) <= limit else text[:limit] + "..."
