@@ -8,6 +8,7 @@ from typing import Iterator, NamedTuple, Optional, Protocol, Tuple, Union
 
 import torch
 from torch import Tensor
+from torchmultimodal_reid.evaluation.exact_product import exact_product
 
 METRICS = ("cosine", "euclidean")
 
@@ -48,7 +49,8 @@ def distance_chunks(
 
     The distances are for comparing: ``"cosine"`` gives the negated cosine similarity (-1 nearest, 1 farthest), which
     orders as ``1 - cosine`` without the ties that its rounding would add; ``"euclidean"`` gives the squared distance.
-    Features of a lower precision are multiplied in float32, because eight bits of mantissa would tie most of a gallery.
+    Features of a lower precision are multiplied in float32, because eight bits of mantissa would tie most of a gallery;
+    so TF32 is not used either, even where it is allowed.
 
     Args:
         query_features (Tensor): Shape ``(q, d)``, any floating dtype.
@@ -94,13 +96,13 @@ def default_chunk_size(num_gallery: int) -> int:
 
 def _multiply(query: Tensor, gallery: Tensor, out: Tensor) -> None:
     if gallery.dtype == torch.float32:
-        torch.mm(query, gallery.T, out=out)
+        exact_product(query, gallery.T, out)
         return
     # a float32 copy of a whole half-precision gallery would be twice its size
     step = max(1, CHUNK_BYTES // (8 * max(gallery.shape[1], 1)))
     for start in range(0, len(gallery), step):
         part = gallery[start : start + step].float()
-        torch.mm(query, part.T, out=out[:, start : start + step])
+        exact_product(query, part.T, out[:, start : start + step])
 
 
 def squared_norms(features: Tensor, name: str, offset: int = 0) -> Tensor:

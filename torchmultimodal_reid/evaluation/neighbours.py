@@ -8,6 +8,7 @@ from typing import NamedTuple, Sequence, Tuple
 
 import torch
 from torch import Tensor
+from torchmultimodal_reid.evaluation.exact_product import exact_product
 from torchmultimodal_reid.evaluation.joint_features import JointFeatures
 
 # Distances of so many points to so many others are made at a time: they fit into the cache, and on to a GPU
@@ -99,7 +100,7 @@ class _Search:
                 right = rows[second]
                 size = len(left) * len(right)
                 block = products[:size].view(len(left), len(right))
-                torch.mm(left, right.T, out=block)
+                exact_product(left, right.T, block)
                 # a row's own norm changes nothing in its order and is added in the end
                 if first is not second:
                     other = turned[:size].view(len(right), len(left))
@@ -175,7 +176,8 @@ def _search_again(
     step = max(1, PAIRS // len(features))
     kept = index.shape[1]
     for part, bound in zip(rows.split(step), reach.split(step)):
-        quick = torch.mm(features.rows[part] * -2, features.rows.T)
+        quick = features.rows.new_empty(len(part), len(features))
+        exact_product(features.rows[part] * -2, features.rows.T, quick)
         quick += features.norms
         bound = bound.float() + 2 * tolerance[part] - features.norms[part]
         row, column = (quick <= bound[:, None]).nonzero(as_tuple=True)

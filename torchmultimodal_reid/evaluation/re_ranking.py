@@ -9,6 +9,7 @@ from typing import Iterator, Optional, Tuple, Union
 import torch
 from torch import Tensor
 from torchmultimodal_reid.evaluation.distance import default_chunk_size, DistanceChunk
+from torchmultimodal_reid.evaluation.exact_product import exact_product
 from torchmultimodal_reid.evaluation.joint_features import JointFeatures
 from torchmultimodal_reid.evaluation.k_reciprocal import (
     average_over_neighbours,
@@ -137,7 +138,7 @@ class ReRankedDistances:
         farthest = self._farthest[queries].clamp_min(torch.finfo(torch.float32).tiny)
         scale = (self._lambda / farthest)[:, None]
         gallery = slice(features.num_queries, None)
-        torch.mm(features.rows[queries] * -2, features.rows[gallery].T, out=out)
+        exact_product(features.rows[queries] * -2, features.rows[gallery].T, out)
         out += features.norms[gallery]
         out += features.norms[queries, None]
         out.clamp_min_(0).mul_(scale).add_(1 - self._lambda)
