@@ -19,7 +19,7 @@ from torchmultimodal_reid.data.sample import (
     relabel_identities,
     with_captions,
 )
-from torchmultimodal_reid.data.validation import split_validation
+from torchmultimodal_reid.data.validation import has_cameras, split_validation
 from torchmultimodal_reid.evaluation.training_protocols import get_training_protocol
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import (
@@ -168,7 +168,9 @@ def training_parts(
     """
     if validation_share == 0:
         return relabel_identities(images), None
-    split = split_validation(images, validation_share, seed)
+    # captions can be searched with where no camera is known; images could only find images of their own camera
+    camera_filter = has_cameras(images) or not with_captions(images)
+    split = split_validation(images, validation_share, seed, camera_filter)
     return relabel_identities(split.train), split
 
 

@@ -29,6 +29,7 @@ from examples.common.protocols import find_protocol, read_targets, Target
 from examples.common.ranking import ranked_rows, RankingConfig
 from examples.common.retrieval import (
     check_targets,
+    DEFAULT_PROTOCOLS,
     Embed,
     ImageDescription,
     Retrieval,
@@ -253,7 +254,10 @@ def _title(
     if config.protocol is not None:
         version = get_protocol(config.protocol).version
         title = f"{title}, {config.protocol} (version {version})"
-    for target in targets:
+    for target, features in zip(targets, found):
+        if config.protocol is None and features.protocols is not DEFAULT_PROTOCOLS:
+            names = ", ".join(rules.name for rules in features.protocols.values())
+            title += f"\n{target.name}: no camera is told, so the rules are {names}"
         if target.stamp is not None:
             seed = target.stamp["seed"]
             drawn = "published" if seed is None else f"of seed {seed}"

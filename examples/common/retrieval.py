@@ -28,8 +28,13 @@ from examples.common.protocols import Target
 from torch import Tensor
 from torchmultimodal_reid.data.collate import Collate, PersonBatch
 from torchmultimodal_reid.data.dataset import PersonDataset
-from torchmultimodal_reid.data.sample import expand_captions, PersonImage, ReIDSplit
-from torchmultimodal_reid.data.validation import check_split
+from torchmultimodal_reid.data.sample import (
+    expand_captions,
+    PersonImage,
+    ReIDSplit,
+    with_captions,
+)
+from torchmultimodal_reid.data.validation import check_split, has_cameras
 from torchmultimodal_reid.evaluation.extract import extract, Features
 from torchmultimodal_reid.evaluation.protocols import (
     evaluate_protocol,
@@ -48,6 +53,12 @@ QUERY_KINDS = {
     "image": "image-to-image",
     "text": "text-to-image-cross-camera",
     "image+text": "image+text-to-image",
+}
+# where all images are of one camera, as in CUHK-PEDES, whose names tell none
+KINDS_WITHOUT_CAMERAS = {
+    "image": "image-to-image-no-camera",
+    "text": "text-to-image",
+    "image+text": "image+text-to-image-no-camera",
 }
 DEFAULT_PROTOCOLS = {kind: get_protocol(name) for kind, name in QUERY_KINDS.items()}
 
@@ -69,6 +80,11 @@ class ImageDescription(Protocol):
     def std(self) -> Tuple[float, ...]:
         """Per channel, of pixels in 0..1."""
         ...
+
+
+def uses_cameras(split: ReIDSplit) -> bool:
+    """Whether the usual rules drop matches of a query's own camera: not if no camera is told and captions are."""
+    return has_cameras(split.query + split.gallery) or not with_captions(split.query)
 
 
 class RetrievalFeatures(NamedTuple):
@@ -111,6 +127,22 @@ def under_protocol(features: RetrievalFeatures, name: str) -> RetrievalFeatures:
     )
 
 
+def without_cameras(features: RetrievalFeatures) -> RetrievalFeatures:
+    """The same features under the rules for images of which no camera is known."""
+    gallery_paths = [image.path for image in features.gallery_images]
+    query = {}
+    for kind, part in features.query.items():
+        asked, numbers = number_images(
+            [image.path for image in features.query_images[kind]], gallery_paths
+        )
+        query[kind] = part._replace(camera=asked)
+    return features._replace(
+        gallery=features.gallery._replace(camera=numbers),
+        query=query,
+        protocols={kind: get_protocol(KINDS_WITHOUT_CAMERAS[kind]) for kind in query},
+    )
+
+
 def within_split(features: RetrievalFeatures, split: ReIDSplit) -> RetrievalFeatures:
     """The features of those images alone that a split has, in its order of the gallery and of each kind of query."""
     gallery, images = _select(features.gallery, features.gallery_images, split.gallery)
@@ -141,7 +173,11 @@ def check_targets(targets: Sequence[Target], name: Optional[str]) -> None:
     """Raises a ValueError if what is tested on cannot be scored under the protocol ``name``, or the usual one."""
     for target in targets:
         if target.stamp is None:
-            check_split(target.splits[0])
+            split = target.splits[0]
+            camera_filter = uses_cameras(split)
+            if name is not None:
+                camera_filter = get_protocol(name).camera_filter
+            check_split(split, camera_filter)
         elif name is not None and get_protocol(name).query != "image":
             raise ValueError(
                 f"protocol {name} is for {get_protocol(name).query} queries, but {target.name} is searched by image"
@@ -187,6 +223,7 @@ class Retrieval:
         self.images = {kind: self.images[kind] for kind in kinds if kind in self.images}
         if read is not None and "text" in self.images:
             check_captions(described, read)
+        self.uses_cameras = uses_cameras(split)
         self.gallery_images = split.gallery
         self._gallery = PersonDataset(split.gallery, see)
         self._queries = {
@@ -205,7 +242,8 @@ class Retrieval:
             kind: self._extract(embed, dataset, f"{kind} queries")
             for kind, dataset in self._queries.items()
         }
-        return RetrievalFeatures(gallery, queries, self.gallery_images, self.images)
+        found = RetrievalFeatures(gallery, queries, self.gallery_images, self.images)
+        return found if self.uses_cameras else without_cameras(found)
 
     def _extract(
         self, embed: Embed, dataset: PersonDataset, description: str

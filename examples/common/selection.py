@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from examples.common.data import DataConfig, take_identities, training_parts
 from examples.common.protocols import read_training
+from examples.common.retrieval import uses_cameras
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
 from torchmultimodal_reid.data.validation import check_split
 
@@ -43,7 +44,7 @@ def training_data(config: DataConfig, seed: int) -> TrainingData:
     """
     split = read_training(config)
     if config.select_on_test_set:
-        check_split(split)
+        check_split(split, uses_cameras(split))
         images = take_identities(split.train, config.identity_share, seed)
         return TrainingData(images, split, TEST_SET)
     images, watched = training_parts(split.train, config.validation_share, seed)

@@ -65,6 +65,10 @@ class TestSplitValidation:
         with pytest.raises(DataError, match="at least 2, got 1 in 4 images"):
             split_validation(images([3], (0, 1)), 0.5, seed=0)
 
+    def test_without_the_camera_filter_every_image_is_a_query(self):
+        split = split_validation(images(range(4), [0]), 0.5, 0, camera_filter=False)
+        assert split.query == split.gallery and len(split.query) == 4
+
     def test_one_camera(self):
         with pytest.raises(DataError, match="2 identities held out .*two cameras"):
             split_validation(images(range(4), [0]), 0.5, seed=0)
@@ -93,6 +97,13 @@ class TestCheckSplit:
         gallery = [PersonImage("g", 5, 0), PersonImage("h", 6, 1)]
         with pytest.raises(DataError, match=r"share all cameras \(camera 0, 1\)"):
             check_split(self.split(query, gallery))
+
+    def test_cameras_do_not_matter_without_their_filter(self):
+        query, gallery = images([5, 6], [0], 1), images([5], [0], 3)
+        report = check_split(self.split(query, gallery), camera_filter=False)
+        assert report == (2, ("6_0_0",), ())
+        with pytest.raises(DataError, match="share no identity"):
+            check_split(self.split(query, images([7], [0])), camera_filter=False)
 
     def test_reports_what_it_allows(self):
         query = [PersonImage("q", 5, 0), PersonImage("r", 1, 1)]

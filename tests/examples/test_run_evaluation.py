@@ -9,12 +9,19 @@
 import json
 
 import pytest
+import torch
+from accelerate import Accelerator
 from examples.common.data import DataConfig
 from examples.common.evaluation import Loaded, run_evaluation
+from examples.common.protocols import read_targets
 from examples.common.ranking import RankingConfig
+from examples.common.retrieval import check_targets, rank_queries, Retrieval
+from examples.common.selection import training_data
 from examples.vtbr.finetune_definitions import EvaluateConfig
 from PIL import Image
+from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.models.saved_reid import ReIDDescription
+from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.utils.checkpoint import write_checkpoint
 
 DESCRIPTION = ReIDDescription("", "", 1, 2, (8, 4), (0.0,) * 3, (1.0,) * 3)
@@ -70,6 +77,7 @@ def test_small_set_is_the_mean_over_ten_splits(evaluate, tmp_path):
     )
     assert report["extra"]["training_protocol"]["name"] == "market1501-to-ilids"
     assert "protocol market1501-to-ilids (version 1)" in out
+    assert "no camera is told" not in out
 
 
 def test_folder_of_a_target_that_is_not_there(evaluate):
@@ -118,6 +126,60 @@ def test_no_cameras_no_camera_pairs(evaluate, build_market):
     found = report["extra"]["breakdown"]["market1501"]["image query"]
     assert "camera_pairs" not in found and "attributes" in found
     assert report["counts"]["gallery_cameras"] == 2
+
+
+class TestWithoutCameras:
+    """Images of one camera, as in CUHK-PEDES."""
+
+    @pytest.fixture
+    def data(self, build_market):
+        return DataConfig(root=build_market(cameras=1, per_camera=2), workers=0)
+
+    def test_default_rules_know_no_cameras(self, evaluate, data):
+        _, report = evaluate(data, breakdown=True)
+        query, _ = report["results"]
+        assert query["protocol"]["name"] == "image-to-image-no-camera"
+        assert query["metrics"]["num_valid_queries"] == 2
+        assert query["metrics"]["mAP"] == 1.0
+        assert report["counts"]["gallery_cameras"] == 1
+        found = report["extra"]["breakdown"]["market1501"]["image query"]
+        assert "camera_pairs" not in found
+
+    def test_rules_with_cameras_are_refused(self, evaluate, data):
+        with pytest.raises(ValueError, match="share all cameras"):
+            evaluate(data, protocol="image-to-image")
+
+    def test_text_queries_are_scored(self, data, tokenizer):
+        (target,) = read_targets(data)
+        check_targets([target], "text-to-image")
+        retrieval = Retrieval(
+            target.all_images(),
+            DESCRIPTION,
+            ["image", "text"],
+            Accelerator(cpu=True),
+            CaptionTransform(tokenizer, 77),
+        )
+
+        def embed(image, text, text_padding):
+            return torch.eye(4)[: len(text if image is None else image), :3]
+
+        features = retrieval.extract(embed)
+        assert features.protocols["text"].name == "text-to-image"
+        rows = rank_queries(features)
+        assert [row.metrics.num_valid_queries for row in rows] == [2, 4]
+
+    def test_validation_and_choice_on_the_test_set(self, data):
+        watched = training_data(data, 0).watched
+        assert watched is not None and watched.query == watched.gallery
+        data.select_on_test_set = True
+        assert training_data(data, 0).watched_name == "test set"
+
+    def test_without_captions_one_camera_is_a_mistake(self, build_market):
+        data = DataConfig(root=build_market(cameras=1, captions=False))
+        with pytest.raises(DataError, match="share all cameras"):
+            check_targets(read_targets(data), None)
+        with pytest.raises(DataError, match="seen by two cameras"):
+            training_data(data, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@
 # LICENSE file in the root directory of this source tree.
 
 from collections import defaultdict
-from typing import DefaultDict, Dict, List, NamedTuple, Sequence, Set, Tuple
+from typing import DefaultDict, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
 import torch
 from torchmultimodal_reid.data.errors import DataError, listed
@@ -14,7 +14,7 @@ from torchmultimodal_reid.utils.seeding import generator_for
 
 
 def split_validation(
-    images: Sequence[PersonImage], share: float, seed: int
+    images: Sequence[PersonImage], share: float, seed: int, camera_filter: bool = True
 ) -> ReIDSplit:
     """Cuts a validation split from training images, by identity, so that no model is chosen on the test set.
 
@@ -28,6 +28,8 @@ def split_validation(
         share (float): Share of the identities to hold out, between 0 and 1. At least one identity is held out and
             at least one is left to train on.
         seed (int): Decides which identities, and which image of each camera is the query.
+        camera_filter (bool): Whether matches of the query's own camera are dropped. If not, as for captions of images
+            without cameras, every image of the held-out identities is a query. Default: ``True``
 
     Returns:
         ReIDSplit: ``train`` without the held-out identities, ``query`` and ``gallery`` of them, in the given order.
@@ -51,7 +53,7 @@ def split_validation(
 
     train = tuple(image for image in images if image.identity not in held_out)
     gallery = tuple(image for image in images if image.identity in held_out)
-    query = _one_per_camera(gallery, seed)
+    query = _one_per_camera(gallery, seed) if camera_filter else gallery
     if not query:
         raise DataError(
             f"none of the {num_held_out} identities held out for validation was seen by two cameras, so no query has "
@@ -84,8 +86,8 @@ class SplitReport(NamedTuple):
 
     Args:
         num_queries (int): Number of queries.
-        queries_without_match (Tuple[str, ...]): Paths of the queries whose identity no other camera's gallery image
-            shows. A protocol that drops same-camera matches cannot score them.
+        queries_without_match (Tuple[str, ...]): Paths of the queries whose identity no gallery image shows, or none of
+            another camera. A protocol that drops same-camera matches cannot score those.
         shared_identities (Tuple[int, ...]): Identities that are in the training part and in the query part.
     """
 
@@ -94,14 +96,21 @@ class SplitReport(NamedTuple):
     shared_identities: Tuple[int, ...]
 
 
-def check_split(split: ReIDSplit) -> SplitReport:
-    """Checks that image queries can be scored, before hours go into a model that cannot be evaluated.
+def has_cameras(images: Iterable[PersonImage]) -> bool:
+    """Whether cameras are told: not all images have the same one, as where a data set's names tell none."""
+    return len({image.camera for image in images}) > 1
+
+
+def check_split(split: ReIDSplit, camera_filter: bool = True) -> SplitReport:
+    """Checks that queries can be scored, before hours go into a model that cannot be evaluated.
 
     The known trap of custom data: evaluation drops the gallery images of the query's own identity and camera. If query
     and gallery come from the same cameras alone (all set to 0, say), every match is dropped and no metric exists.
 
     Args:
         split (ReIDSplit): What a reader returned.
+        camera_filter (bool): Whether the protocol drops matches of the query's own camera; if not, cameras do not
+            matter. Default: ``True``
 
     Returns:
         SplitReport: Counts; queries without a match are allowed as long as there are others.
@@ -128,7 +137,8 @@ def check_split(split: ReIDSplit) -> SplitReport:
     unmatched = tuple(
         image.path
         for image in split.query
-        if not gallery_cameras.get(image.identity, set()) - {image.camera}
+        if not gallery_cameras.get(image.identity, set())
+        - ({image.camera} if camera_filter else set())
     )
     if len(unmatched) == len(split.query):
         cameras = sorted({image.camera for image in split.query + split.gallery})

@@ -5,7 +5,7 @@
 # LICENSE file in the root directory of this source tree.
 
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Any, Iterator
 
 import torch
 from torch import Tensor
@@ -34,7 +34,8 @@ def full_float32() -> Iterator[None]:
     """
     # the two families of settings must not be mixed: once the newer one is used, the older one cannot be read
     if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
-        places = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+        cpu: Any = torch.backends.mkldnn
+        places = (torch.backends.cuda.matmul, cpu.matmul)
         before = [place.fp32_precision for place in places]
         try:
             for place in places:
