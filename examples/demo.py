@@ -26,7 +26,7 @@ from tabulate import tabulate
 CONFIGS = "examples/mmet/configs"
 # the arguments of the two domains; the target has other cameras, other light, other fashion, and other people
 DOMAINS = {
-    "source": "--identities 500 --test-identities 100 --domain 0 --seed 0",
+    "source": "--identities 1000 --test-identities 100 --domain 0 --seed 0",
     "target": "--identities 102 --test-identities 100 --domain 1 --seed 1",
 }
 WORLD = "--cameras 6 --images-per-camera 2 --image-size 128 64"
