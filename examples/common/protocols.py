@@ -48,10 +48,22 @@ def _in_order(images: Dict[str, PersonImage]) -> Tuple[PersonImage, ...]:
 
 
 def find_protocol(config: DataConfig) -> Optional[TrainingProtocol]:
-    """The protocol that a configuration names, if any."""
+    """The protocol that a configuration names, if any.
+
+    Raises:
+        DataError: If it learns from people whom one of the splits that it is tested on tests.
+    """
     if config.protocol is None:
         return None
-    return get_training_protocol(config.protocol, tuple(DATASETS))
+    protocol = get_training_protocol(config.protocol, tuple(DATASETS))
+    for source in protocol.sources:
+        if source.dataset in protocol.targets and source.dataset in SPLIT_SETS:
+            raise DataError(
+                f"protocol {protocol.name}: each of the splits of {source.dataset} needs a model of its own, because "
+                f"others test the people that it learns from. Train and evaluate with data.dataset={source.dataset} "
+                "and data.options.split=0, then 1, and so on"
+            )
+    return protocol
 
 
 def read_training(config: DataConfig) -> ReIDSplit:

@@ -81,6 +81,15 @@ def test_targets(roots):
     assert other.stamp["sha256"] != target.stamp["sha256"]
 
 
+def test_no_model_is_tested_on_people_that_it_learned_from(roots):
+    own = config(roots, "supervised:ilids", "ilids")
+    for read in (read_training, read_targets):
+        with pytest.raises(
+            DataError, match="each of the splits of ilids needs a model"
+        ):
+            read(own)
+
+
 def test_without_a_protocol_there_is_one_target(roots):
     (target,) = read_targets(DataConfig(root=roots["market1501"], name="mine"))
     assert (target.name, len(target.splits[0].query)) == ("mine", 4)
