@@ -27,6 +27,7 @@ from examples.common.distributed import leave_process_group, make_accelerator
 from examples.common.pictures import draw_pictures
 from examples.common.protocols import find_protocol, read_targets, Target
 from examples.common.ranking import ranked_rows, RankingConfig
+from examples.common.references import reference_rows
 from examples.common.retrieval import (
     check_targets,
     DEFAULT_PROTOCOLS,
@@ -42,10 +43,7 @@ from examples.common.selection import (
     read_selection,
     TEST_SET_WARNING,
 )
-from torchmultimodal_reid.data.sample import PersonImage
-from torchmultimodal_reid.evaluation.extract import Features
-from torchmultimodal_reid.evaluation.protocols import filter_labels, get_protocol
-from torchmultimodal_reid.evaluation.references import attribute_oracle, chance
+from torchmultimodal_reid.evaluation.protocols import get_protocol
 from torchmultimodal_reid.evaluation.report import (
     build_report,
     count_rows,
@@ -283,40 +281,3 @@ def _draw(
         rows = results[target.name].rows
         for path in draw_pictures(features, rows, folder, title):
             print(f"written: {path}")
-
-
-def reference_rows(features: RetrievalFeatures) -> List[ResultRow]:
-    """Chance, and the oracle that reads every caption without error: what the numbers beside them mean."""
-    gallery = features.gallery
-    query = _first_query(features)
-    protocol = features.protocols[next(iter(features.query))]
-    labels = filter_labels(protocol, query, gallery)
-    rows = [
-        ResultRow("chance", protocol, chance(query.identity, gallery.identity, *labels))
-    ]
-    told = [told_attributes(entry) for entry in features.query_images.get("text", ())]
-    known = [person_attributes(entry) for entry in features.gallery_images]
-    if any(told) and any(known):
-        query, protocol = features.query["text"], features.protocols["text"]
-        labels = filter_labels(protocol, query, gallery)
-        oracle = attribute_oracle(
-            told, known, query.identity, gallery.identity, *labels
-        )
-        rows.append(ResultRow("oracle of captions", protocol, oracle))
-    return rows
-
-
-def _first_query(features: RetrievalFeatures) -> Features:
-    """Queries of the first kind: those by image, where there are any."""
-    return next(iter(features.query.values()))
-
-
-def told_attributes(image: PersonImage) -> dict:
-    """What the caption of a text query tells; empty where the data set does not say."""
-    told = (image.attributes or {}).get("told")
-    return told[0] if told else {}
-
-
-def person_attributes(image: PersonImage) -> dict:
-    """What the person of a gallery image is like; empty where the data set does not say."""
-    return (image.attributes or {}).get("attributes") or {}

@@ -5,7 +5,7 @@
 # LICENSE file in the root directory of this source tree.
 
 import torch
-from examples.common.evaluation import reference_rows
+from examples.common.references import reference_rows
 from examples.common.retrieval import RetrievalFeatures
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.evaluation.extract import Features
