@@ -163,10 +163,11 @@ class MMETForPretraining(nn.Module):
                     "image-text matching needs identity, to know which captions are of another person"
                 )
             assert image_embedding is not None and text_embedding is not None
-            one, other = image_embedding.detach(), text_embedding.detach()
-            if len(one) != len(image):
-                one, other = self._share(one, other)
-            similarity = one @ other.T * self.logit_scale.detach()
+            similarity = image_embedding.detach() @ text_embedding.detach().T
+            similarity = similarity * self.logit_scale.detach()
+            if len(similarity) != len(image):
+                rows = self._shared_rows(len(similarity))
+                similarity = similarity[rows][:, rows]
             negative = hard_negatives(similarity, identity, identity, generator)
             itm = self._match(stream, negative, generator)
         tokens, patches, words = stream.masked, mask.masked_patches, mask.masked_tokens
@@ -197,10 +198,12 @@ class MMETForPretraining(nn.Module):
         """The rows of a batch that the masked stream sees: all, or evenly spread ones, of as many persons as may be."""
         if self.masked_share == 1:
             return parts
-        size = next(len(part) for part in parts if part is not None)
-        count = max(1, round(self.masked_share * size))
-        rows = torch.arange(count) * size // count
+        rows = self._shared_rows(next(len(part) for part in parts if part is not None))
         return tuple(None if part is None else part[rows] for part in parts)
+
+    def _shared_rows(self, size: int) -> Tensor:
+        count = max(1, round(self.masked_share * size))
+        return torch.arange(count) * size // count
 
     def _contrast(
         self,
