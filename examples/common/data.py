@@ -19,7 +19,7 @@ from torchmultimodal_reid.data.sample import (
     relabel_identities,
     with_captions,
 )
-from torchmultimodal_reid.data.validation import has_cameras, split_validation
+from torchmultimodal_reid.data.validation import split_validation
 from torchmultimodal_reid.evaluation.training_protocols import get_training_protocol
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import (
@@ -157,7 +157,10 @@ def read_split(config: DataConfig) -> ReIDSplit:
 
 
 def training_parts(
-    images: Sequence[PersonImage], validation_share: float, seed: int
+    images: Sequence[PersonImage],
+    validation_share: float,
+    seed: int,
+    tells_cameras: bool = True,
 ) -> Tuple[Tuple[PersonImage, ...], Optional[ReIDSplit]]:
     """Training images with identities 0..n-1, and a validation split of identities that are not among them.
 
@@ -165,13 +168,14 @@ def training_parts(
         images (Sequence[PersonImage]): The training part of a data set.
         validation_share (float): Share of its identities to keep for validation; 0 for none.
         seed (int): Which identities.
+        tells_cameras (bool): Whether the data set says which camera an image is of. Default: True.
     """
     if validation_share == 0:
         return relabel_identities(images), None
     # captions can be searched with where no camera is known; images could only find images of their own camera
-    camera_filter = has_cameras(images) or not with_captions(images)
+    camera_filter = tells_cameras or not with_captions(images)
     split = split_validation(images, validation_share, seed, camera_filter)
-    return relabel_identities(split.train), split
+    return relabel_identities(split.train), split._replace(tells_cameras=tells_cameras)
 
 
 def take_identities(

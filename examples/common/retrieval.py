@@ -34,7 +34,7 @@ from torchmultimodal_reid.data.sample import (
     ReIDSplit,
     with_captions,
 )
-from torchmultimodal_reid.data.validation import check_split, has_cameras
+from torchmultimodal_reid.data.validation import check_split
 from torchmultimodal_reid.evaluation.extract import extract, Features
 from torchmultimodal_reid.evaluation.protocols import (
     evaluate_protocol,
@@ -84,7 +84,7 @@ class ImageDescription(Protocol):
 
 def uses_cameras(split: ReIDSplit) -> bool:
     """Whether the usual rules drop matches of a query's own camera: not if no camera is told and captions are."""
-    return has_cameras(split.query + split.gallery) or not with_captions(split.query)
+    return split.tells_cameras or not with_captions(split.query)
 
 
 class RetrievalFeatures(NamedTuple):

@@ -47,7 +47,9 @@ def training_data(config: DataConfig, seed: int) -> TrainingData:
         check_split(split, uses_cameras(split))
         images = take_identities(split.train, config.identity_share, seed)
         return TrainingData(images, split, TEST_SET)
-    images, watched = training_parts(split.train, config.validation_share, seed)
+    images, watched = training_parts(
+        split.train, config.validation_share, seed, split.tells_cameras
+    )
     images = take_identities(images, config.identity_share, seed)
     return TrainingData(images, watched, None if watched is None else VALIDATION_SPLIT)
 

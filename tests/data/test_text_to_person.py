@@ -202,6 +202,7 @@ class TestIcfgPedes:
         with caplog.at_level(logging.WARNING):
             split = icfg_pedes(str(build("x", "ICFG-PEDES.json", records)))
         assert [image.camera for image in split.train + split.query] == [0, 0]
+        assert not split.tells_cameras
         assert "1 of 2 names do not tell the camera (test/other.jpg)" in caplog.text
 
 

@@ -20,6 +20,7 @@ from examples.common.selection import training_data
 from examples.vtbr.finetune_definitions import EvaluateConfig
 from PIL import Image
 from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.data.registry import read_dataset
 from torchmultimodal_reid.models.saved_reid import ReIDDescription
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.utils.checkpoint import write_checkpoint
@@ -129,10 +130,14 @@ def test_no_cameras_no_camera_pairs(evaluate, build_market):
 
 
 class TestWithoutCameras:
-    """Images of one camera, as in CUHK-PEDES."""
+    """A data set that does not tell cameras, as CUHK-PEDES."""
 
     @pytest.fixture
-    def data(self, build_market):
+    def data(self, build_market, monkeypatch):
+        def read(name, root, **options):
+            return read_dataset(name, root, **options)._replace(tells_cameras=False)
+
+        monkeypatch.setattr("examples.common.data.read_dataset", read)
         return DataConfig(root=build_market(cameras=1, per_camera=2), workers=0)
 
     def test_default_rules_know_no_cameras(self, evaluate, data):
@@ -174,8 +179,9 @@ class TestWithoutCameras:
         data.select_on_test_set = True
         assert training_data(data, 0).watched_name == "test set"
 
-    def test_without_captions_one_camera_is_a_mistake(self, build_market):
-        data = DataConfig(root=build_market(cameras=1, captions=False))
+    @pytest.mark.parametrize("captions", [True, False])
+    def test_one_camera_that_is_told_is_a_mistake(self, build_market, captions):
+        data = DataConfig(root=build_market(cameras=1, captions=captions))
         with pytest.raises(DataError, match="share all cameras"):
             check_targets(read_targets(data), None)
         with pytest.raises(DataError, match="seen by two cameras"):

@@ -35,6 +35,8 @@ class ReIDSplit(NamedTuple):
         train (Tuple[PersonImage, ...]): Images to learn from.
         query (Tuple[PersonImage, ...]): Images (and, by their captions, texts) to search with.
         gallery (Tuple[PersonImage, ...]): Images to search in.
+        tells_cameras (bool): Whether the data set says which camera an image is of. Where it does not, as CUHK-PEDES,
+            all cameras are 0. Default: True.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ReIDSplit(NamedTuple):
     train: Tuple[PersonImage, ...]
     query: Tuple[PersonImage, ...]
     gallery: Tuple[PersonImage, ...]
+    tells_cameras: bool = True
 
 
 def relabel_identities(images: Iterable[PersonImage]) -> Tuple[PersonImage, ...]:

@@ -105,7 +105,11 @@ def read_text_to_person(
                 f"{', '.join(f'{len(images)} of {name}' for name, images in parts.items())}"
             )
     test = tuple(parts[evaluate_on])
-    return ReIDSplit(layout.name, root, tuple(parts["train"]), test, test)
+    # where one name does not tell its camera, all are 0
+    tells_cameras = any(cameras)
+    return ReIDSplit(
+        layout.name, root, tuple(parts["train"]), test, test, tells_cameras
+    )
 
 
 def _read_entries(layout: Layout, path: str) -> Dict[str, _Entry]:

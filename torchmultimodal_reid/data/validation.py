@@ -5,7 +5,7 @@
 # LICENSE file in the root directory of this source tree.
 
 from collections import defaultdict
-from typing import DefaultDict, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
+from typing import DefaultDict, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 import torch
 from torchmultimodal_reid.data.errors import DataError, listed
@@ -94,11 +94,6 @@ class SplitReport(NamedTuple):
     num_queries: int
     queries_without_match: Tuple[str, ...]
     shared_identities: Tuple[int, ...]
-
-
-def has_cameras(images: Iterable[PersonImage]) -> bool:
-    """Whether cameras are told: not all images have the same one, as where a data set's names tell none."""
-    return len({image.camera for image in images}) > 1
 
 
 def check_split(split: ReIDSplit, camera_filter: bool = True) -> SplitReport:
