@@ -55,10 +55,10 @@ def clonedperson(
     if cameras not in CAMERAS:
         raise ValueError(f"cameras must be 'official' or 'scene', got {cameras!r}")
     root = find_root(root, PARTS, ("clonedperson", "ClonedPerson"))
-    parts = (
+    train, query, gallery = (
         _read_folder(os.path.join(root, part), cameras == "scene") for part in PARTS
     )
-    split = ReIDSplit("clonedperson", root, *parts)
+    split = ReIDSplit("clonedperson", root, train, query, gallery)
     return finish_split(split, captions, missing_captions)
 
 

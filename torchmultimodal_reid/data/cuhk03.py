@@ -100,7 +100,9 @@ def cuhk03(
         parts = _new_protocol(config, images)
     else:
         parts = _classic_protocol(os.path.join(root, RELEASE), images, split)
-    return finish_split(ReIDSplit(name, images, *parts), captions, missing_captions)
+    train, query, gallery = parts
+    result = ReIDSplit(name, images, train, query, gallery)
+    return finish_split(result, captions, missing_captions)
 
 
 def _np_folder(root: str, boxes: str) -> Optional[str]:

@@ -63,13 +63,12 @@ def occluded_duke(
         return finish_split(split, captions, missing_captions)
     lists = find_root(root, LISTS, (FOLDER,))
     images = find_root(dukemtmc_root, PARTS, ("DukeMTMC-reID",))
-    parts = (
+    train, query, gallery = (
         _read_list(os.path.join(lists, name), images, folder)
         for name, folder in zip(LISTS, PARTS)
     )
-    return finish_split(
-        ReIDSplit("occluded_duke", images, *parts), captions, missing_captions
-    )
+    split = ReIDSplit("occluded_duke", images, train, query, gallery)
+    return finish_split(split, captions, missing_captions)
 
 
 def _read_list(path: str, root: str, folder: str) -> Tuple[PersonImage, ...]:

@@ -12,7 +12,7 @@ BLEU and CIDEr need sacrebleu and pycocoevalcap, which the package's extra ``exa
 import math
 import re
 from collections import Counter
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 # what an attribute accuracy is the mean of, unless told otherwise
 CAPTION_ATTRIBUTES = (
@@ -89,7 +89,7 @@ def bleu4(captions: Sequence[str], references: Sequence[Sequence[str]]) -> float
 
     most = max(len(own) for own in references)
     # sacreBLEU wants the first reference of each caption, then the second, ...; None where there are fewer
-    streams: List[List[Optional[str]]] = [
+    streams: List[List[Any]] = [  # its types allow no None, though it takes them
         [caption_words(own[i]) if i < len(own) else None for own in references]
         for i in range(most)
     ]
