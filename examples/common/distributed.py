@@ -57,32 +57,38 @@ def gather(tensor: Tensor) -> Tensor:
     return tensor if PartialState().num_processes == 1 else _Gather.apply(tensor)
 
 
-def gather_pairs(
-    image_embedding: Tensor, text_embedding: Tensor, identity: Tensor
-) -> GatheredPairs:
-    """The pairs of all processes, with gradients, and where this process's own begin."""
-    every = gather(identity)
-    return GatheredPairs(
-        gather(image_embedding),
-        gather(text_embedding),
-        every,
-        every,
-        offset=len(identity) * PartialState().process_index,
-    )
-
-
 class GatheredRows(NamedTuple):
-    """The rows of all processes; this one's begin at ``offset``."""
+    """The rows of all processes, with gradients; this one's begin at ``offset``."""
 
-    embedding: Tensor
-    identity: Tensor
+    embedding: Tensor  # (B, d)
+    identity: Tensor  # (B,)
     offset: int
 
 
-def gather_rows(embedding: Tensor, identity: Tensor) -> GatheredRows:
-    """The embeddings of all processes, with gradients, so that mining sees the whole batch."""
-    offset = embedding.shape[0] * PartialState().process_index
-    return GatheredRows(gather(embedding), gather(identity), offset)
+def gather_rows(
+    embeddings: Mapping[str, Tensor], identity: Tensor
+) -> Dict[str, GatheredRows]:
+    """The embeddings of all processes by name, so that losses see the whole batch; each is sent once.
+
+    Args:
+        embeddings (Mapping[str, Tensor]): Of shape ``(b, d)`` each; every process gives the same names.
+        identity (Tensor): Identities of shape ``(b,)``.
+    """
+    if not embeddings:
+        return {}
+    everyone = gather(identity)
+    offset = len(identity) * PartialState().process_index
+    return {
+        name: GatheredRows(gather(embedding), everyone, offset)
+        for name, embedding in embeddings.items()
+    }
+
+
+def as_pairs(one: GatheredRows, other: GatheredRows) -> GatheredPairs:
+    """What a contrast between two kinds of rows of the same batch takes."""
+    return GatheredPairs(
+        one.embedding, other.embedding, one.identity, other.identity, one.offset
+    )
 
 
 class GatheredBatchNorm(nn.Module):

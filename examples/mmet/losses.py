@@ -6,9 +6,9 @@
 
 """The losses of pretraining and of fine-tuning by name, from a batch. Their weights belong to the configuration."""
 
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from examples.common.distributed import gather_pairs, gather_rows
+from examples.common.distributed import as_pairs, gather_rows
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.modules.layers.bnneck import BNNeckOutput
@@ -26,6 +26,53 @@ from torchmultimodal_reid.modules.losses.triplet import BatchHardTripletLoss
 from torchmultimodal_reid.utils.seeding import generator_for
 
 
+class Contrast(NamedTuple):
+    """A contrast by its loss's name, and the two kinds of rows that it compares."""
+
+    name: str
+    one: str
+    other: str
+    loss: IdentityContrastiveLoss
+
+
+def contrast_losses() -> Tuple[IdentityContrastiveLoss, IdentityContrastiveLoss]:
+    """The contrast that seeks a row's own pair, and the one that does not count it.
+
+    A picture is no other picture of a person: found by itself it would teach nothing.
+    """
+    return IdentityContrastiveLoss(), IdentityContrastiveLoss(own_pair="ignore")
+
+
+def contrast_all(
+    contrasts: Sequence[Contrast],
+    own: Mapping[str, Tensor],
+    identity: Tensor,
+    logit_scale: Union[float, Tensor],
+) -> Dict[str, Tensor]:
+    """Each contrast of which both kinds are there, over the rows of all processes; each kind is gathered once.
+
+    Args:
+        contrasts (Sequence[Contrast]): Those to compute.
+        own (Mapping[str, Tensor]): This process's rows by kind, of shape ``(b, d)``.
+        identity (Tensor): Their identities, of shape ``(b,)``.
+        logit_scale (Union[float, Tensor]): The inverse temperature.
+    """
+    here = [each for each in contrasts if each.one in own and each.other in own]
+    used = {kind for each in here for kind in (each.one, each.other)}
+    every = gather_rows({kind: own[kind] for kind in own if kind in used}, identity)
+    return {
+        each.name: each.loss(
+            own[each.one],
+            own[each.other],
+            identity,
+            identity,
+            logit_scale,
+            gathered=as_pairs(every[each.one], every[each.other]),
+        )
+        for each in here
+    }
+
+
 class PretrainingLosses:
     """Pretraining's losses by name: ``mim``, ``mlm``, ``mmm_image``, ``mmm_text``, ``itm`` and ``gc``; ``gc_image`` and
     ``gc_text`` are the global contrast among the images, or the captions, of the same persons and of others.
@@ -41,8 +88,14 @@ class PretrainingLosses:
         self.pixels = MaskedRegressionLoss()
         self.words = MaskedClassificationLoss()
         self.matching = ImageTextMatchingLoss()
-        self.contrast = IdentityContrastiveLoss()
-        self.contrast_others = IdentityContrastiveLoss(own_pair="ignore")
+        pairs, others = contrast_losses()
+        # neighbours as negatives teach each encoder what tells persons apart before the two agree on anything
+        contrasts = (
+            Contrast("gc", "image", "text", pairs),
+            Contrast("gc_image", "image", "image", others),
+            Contrast("gc_text", "text", "text", others),
+        )
+        self._contrasts = [one for one in contrasts if weights[one.name] > 0]
 
     def __call__(
         self, model: nn.Module, batch: PersonBatch, step: int
@@ -65,22 +118,10 @@ class PretrainingLosses:
             if prediction is not None:
                 losses[name] = loss(*prediction)
         if output.image_embedding is not None:
-            image, text = output.image_embedding, output.text_embedding
-            # neighbours as negatives teach each encoder what tells persons apart before the two agree on anything
-            for name, one, other, contrast in (
-                ("gc", image, text, self.contrast),
-                ("gc_image", image, image, self.contrast_others),
-                ("gc_text", text, text, self.contrast_others),
-            ):
-                if self.weights[name] > 0:
-                    losses[name] = contrast(
-                        one,
-                        other,
-                        batch.identity,
-                        batch.identity,
-                        output.logit_scale,
-                        gathered=gather_pairs(one, other, batch.identity),
-                    )
+            own = {"image": output.image_embedding, "text": output.text_embedding}
+            losses.update(
+                contrast_all(self._contrasts, own, batch.identity, output.logit_scale)
+            )
         return losses
 
 
@@ -103,9 +144,14 @@ class ReIDLosses:
         self.weights = weights
         self.identity = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.triplet = BatchHardTripletLoss(margin)
-        self.contrast_pairs = IdentityContrastiveLoss()
-        # a picture is no other picture of a person: found by itself it would teach nothing
-        self.contrast_others = IdentityContrastiveLoss(own_pair="ignore")
+        pairs, others = contrast_losses()
+        contrasts = (
+            Contrast("contrast_image", "image", "image", others),
+            Contrast("contrast_text", "text", "text", others),
+            Contrast("contrast_cross", "image", "text", pairs),
+            Contrast("contrast_fused", "image", "fused", others),
+        )
+        self._contrasts = [one for one in contrasts if weights[one.name] > 0]
         self.logit_scale = 1 / temperature
 
     def __call__(
@@ -113,59 +159,45 @@ class ReIDLosses:
     ) -> Dict[str, Tensor]:
         image = None if batch.image is None else self.normalize(batch.image)
         output = model(image, batch.text, batch.text_padding)
-        losses = {}
-        for kind, neck in output._asdict().items():
-            if neck is None:
-                continue
-            if self.weights[f"identity_{kind}"] > 0:
-                losses[f"identity_{kind}"] = self.identity(
-                    neck.logits.float(), batch.identity
-                )
-            if self.weights[f"triplet_{kind}"] > 0:
-                losses[f"triplet_{kind}"] = self._mine(
-                    neck.embedding, neck.embedding, batch.identity, True
-                )
-        if output.image is not None and output.text is not None:
-            if self.weights["triplet_cross"] > 0:
-                one, other = output.image.embedding, output.text.embedding
-                losses["triplet_cross"] = (
-                    self._mine(one, other, batch.identity, False)
-                    + self._mine(other, one, batch.identity, False)
-                ) / 2
-        for name, one, other, contrast in (
-            ("image", output.image, output.image, self.contrast_others),
-            ("text", output.text, output.text, self.contrast_others),
-            ("cross", output.image, output.text, self.contrast_pairs),
-            ("fused", output.image, output.fused, self.contrast_others),
-        ):
-            wanted = self.weights[f"contrast_{name}"] > 0
-            if wanted and one is not None and other is not None:
-                losses[f"contrast_{name}"] = self._contrast(
-                    contrast, one, other, batch.identity
-                )
+        necks = {
+            kind: neck for kind, neck in output._asdict().items() if neck is not None
+        }
+        losses = {
+            f"identity_{kind}": self.identity(neck.logits.float(), batch.identity)
+            for kind, neck in necks.items()
+            if self.weights[f"identity_{kind}"] > 0
+        }
+        losses.update(self._mine(necks, batch.identity))
+        behind = {
+            kind: neck.normalized_embedding.float() for kind, neck in necks.items()
+        }
+        losses.update(
+            contrast_all(self._contrasts, behind, batch.identity, self.logit_scale)
+        )
         return losses
 
-    def _contrast(
-        self,
-        contrast: IdentityContrastiveLoss,
-        one: BNNeckOutput,
-        other: BNNeckOutput,
-        identity: Tensor,
-    ) -> Tensor:
-        rows, columns = (
-            nn.functional.normalize(neck.normalized_embedding.float(), dim=-1)
-            for neck in (one, other)
-        )
-        pairs = gather_pairs(rows, columns, identity)
-        return contrast(
-            rows, columns, identity, identity, self.logit_scale, gathered=pairs
-        )
-
     def _mine(
-        self, anchor: Tensor, candidate: Tensor, identity: Tensor, is_self: bool
-    ) -> Tensor:
-        gathered = gather_rows(candidate, identity)
-        offset = gathered.offset if is_self else None
-        return self.triplet(
-            anchor, identity, gathered.embedding, gathered.identity, self_offset=offset
-        )
+        self, necks: Dict[str, BNNeckOutput], identity: Tensor
+    ) -> Dict[str, Tensor]:
+        """The triplet losses, of each kind among its own rows, and between images and captions."""
+        own = {kind: neck.embedding for kind, neck in necks.items()}
+        alone = [kind for kind in own if self.weights[f"triplet_{kind}"] > 0]
+        cross = self.weights["triplet_cross"] > 0 and {"image", "text"} <= own.keys()
+        used = {*alone, *(("image", "text") if cross else ())}
+        every = gather_rows({kind: own[kind] for kind in own if kind in used}, identity)
+
+        def mine(anchor: str, candidate: str) -> Tensor:
+            rows = every[candidate]
+            return self.triplet(
+                own[anchor],
+                identity,
+                rows.embedding,
+                rows.identity,
+                self_offset=rows.offset if anchor == candidate else None,
+            )
+
+        losses = {f"triplet_{kind}": mine(kind, kind) for kind in alone}
+        if cross:
+            between = mine("image", "text") + mine("text", "image")
+            losses["triplet_cross"] = between / 2
+        return losses

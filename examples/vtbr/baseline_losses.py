@@ -48,7 +48,7 @@ class BaselineLosses:
         losses = {}
         if self.weights["identity"] > 0:
             losses["identity"] = self.identity(output.logits.float(), batch.identity)
-        every = gather_rows(output.embedding, batch.identity)
+        every = gather_rows({"image": output.embedding}, batch.identity)["image"]
         if self.weights["triplet"] > 0:
             losses["triplet"] = self.triplet(
                 output.embedding,
