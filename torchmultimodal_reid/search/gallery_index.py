@@ -4,46 +4,22 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-
-import hashlib
-import json
 import threading
 from pathlib import Path
-from typing import (
-    Any,
-    Dict,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Protocol,
-    Sequence,
-    Tuple,
-    Union,
-)
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-import numpy as np
-import torch
 from torch import Tensor
 from torchmultimodal_reid.search.entries import EntryTable, GalleryEntry
-from torchmultimodal_reid.search.vectors import IVF_PQ_ABOVE, VectorStore
+from torchmultimodal_reid.search.manifest import (
+    check_files,
+    ENTRIES,
+    read_manifest,
+    VECTORS,
+    write_manifest,
+)
+from torchmultimodal_reid.search.query_encoder import check_fingerprint, QueryEncoder
+from torchmultimodal_reid.search.vectors import IVF_PQ_ABOVE, unit_vectors, VectorStore
 from torchmultimodal_reid.utils.atomic import replace_directory, restore_directory
-
-FORMAT = 1
-MANIFEST, VECTORS, ENTRIES = "index.json", "vectors.faiss", "entries.sqlite"
-
-
-class QueryEncoder(Protocol):
-    """A model that puts images and captions into one space."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Differs between models whose embeddings must not be mixed, such as the hash of the weights."""
-        ...
-
-    def encode(self, image: Optional[Tensor], text: Optional[str]) -> Tensor:
-        """The embedding ``(dim,)`` of an image ``(3, h, w)``, uint8, of a caption, or of both together."""
-        ...
 
 
 class SearchHit(NamedTuple):
@@ -129,7 +105,7 @@ class GalleryIndex:
         Raises:
             ValueError: If shapes do not fit, or an embedding is zero or not finite.
         """
-        vectors = self._unit(embedding)
+        vectors = unit_vectors(embedding, self.dim)
         if len(vectors) != len(entries):
             raise ValueError(
                 f"expected one entry for each embedding, got {len(vectors)} embeddings and {len(entries)} entries"
@@ -204,7 +180,7 @@ class GalleryIndex:
                     "this index has no encoder to search by image or text; give it one, or search by embedding"
                 )
             embedding = self.encoder.encode(image, text)
-        query = self._unit(embedding[None])
+        query = unit_vectors(embedding[None], self.dim)
         with self._lock:
             top_k = min(top_k, len(self._vectors))
             if top_k == 0:
@@ -228,17 +204,13 @@ class GalleryIndex:
             with replace_directory(path, 4 * self.dim * len(self._vectors)) as folder:
                 self._vectors.save(folder / VECTORS)
                 self._entries.save(folder / ENTRIES)
-                manifest = {
-                    "format": FORMAT,
-                    "fingerprint": self.fingerprint,
-                    "dim": self.dim,
-                    "kind": self.kind,
-                    "count": len(self._vectors),
-                    "sha256": {
-                        name: _sha256(folder / name) for name in (VECTORS, ENTRIES)
-                    },
-                }
-                (folder / MANIFEST).write_text(json.dumps(manifest, indent=2))
+                write_manifest(
+                    folder,
+                    fingerprint=self.fingerprint,
+                    dim=self.dim,
+                    kind=self.kind,
+                    count=len(self._vectors),
+                )
         return path
 
     @classmethod
@@ -262,68 +234,13 @@ class GalleryIndex:
             ValueError: If there is no index, it is not whole, or another model made its embeddings.
         """
         path = Path(path)
-        manifest = _read_manifest(path)
+        restore_directory(path)
+        manifest = read_manifest(path)
         check_fingerprint(manifest["fingerprint"], fingerprint, f"the index {path}")
-        for name, expected in manifest["sha256"].items():
-            if not (path / name).is_file() or _sha256(path / name) != expected:
-                raise ValueError(
-                    f"{path / name} is missing, cut short or altered; delete {path} and build the index again"
-                )
+        check_files(path, manifest)
         index = cls(fingerprint, manifest["dim"], encoder, ivf_pq_above=ivf_pq_above)
         index._vectors = VectorStore.load(
             path / VECTORS, manifest["dim"], manifest["kind"], ivf_pq_above
         )
         index._entries = EntryTable(path / ENTRIES)
         return index
-
-    def _unit(self, embedding: Tensor) -> np.ndarray:
-        if embedding.dim() != 2 or embedding.shape[1] != self.dim:
-            raise ValueError(
-                f"embeddings of this index have {self.dim} numbers, got shape {tuple(embedding.shape)}"
-            )
-        vectors = embedding.detach().float().cpu()
-        norm = vectors.norm(dim=1, keepdim=True)
-        if not bool((torch.isfinite(norm) & (norm > 0)).all()):
-            raise ValueError(
-                "an embedding is zero, NaN or infinite: it has no direction"
-            )
-        return (vectors / norm).numpy()
-
-
-def check_fingerprint(built: str, given: str, what: str) -> None:
-    """Raises a ValueError unless an index was built with the model that is given."""
-    if built != given:
-        raise ValueError(
-            f"{what} was built with another model (fingerprint {built[:12]}, this one's is {given[:12]}), so its "
-            "vectors and these queries have nothing to do with each other; build it again with this model"
-        )
-
-
-def _read_manifest(path: Path) -> Dict[str, Any]:
-    restore_directory(path)
-    file = path / MANIFEST
-    if not file.is_file():
-        raise ValueError(f"{path} is no gallery index: it has no {MANIFEST}")
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        found = manifest["format"]
-        absent = {"fingerprint", "dim", "kind", "sha256"} - set(manifest)
-        if absent:
-            raise KeyError(*absent)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{file} is cut short or altered; delete {path} and build the index again"
-        ) from error
-    if found != FORMAT:
-        raise ValueError(
-            f"{file} has format {found}, expected {FORMAT}: another release wrote it; build the index again"
-        )
-    return manifest
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

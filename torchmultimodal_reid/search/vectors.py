@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Sequence, Tuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 FLAT, IVF_PQ = "flat", "ivf-pq"
 IVF_PQ_ABOVE = 1_000_000  # vectors; up to here every one is compared
@@ -30,6 +32,23 @@ def load_faiss() -> Any:
         raise ValueError(
             'searching needs FAISS: pip install "torchmultimodal-reid[search]", or faiss-cpu'
         ) from error
+
+
+def unit_vectors(embedding: Tensor, dim: int) -> np.ndarray:
+    """Embeddings ``(n, dim)`` as float32 vectors of length 1.
+
+    Raises:
+        ValueError: If the shape is another, or an embedding is zero or not finite.
+    """
+    if embedding.dim() != 2 or embedding.shape[1] != dim:
+        raise ValueError(
+            f"embeddings of this index have {dim} numbers, got shape {tuple(embedding.shape)}"
+        )
+    vectors = embedding.detach().float().cpu()
+    norm = vectors.norm(dim=1, keepdim=True)
+    if not bool((torch.isfinite(norm) & (norm > 0)).all()):
+        raise ValueError("an embedding is zero, NaN or infinite: it has no direction")
+    return (vectors / norm).numpy()
 
 
 class VectorStore:
