@@ -9,7 +9,7 @@
 from typing import Any, Dict, List, Mapping, Sequence
 
 from examples.common.ranking import RankedRow
-from examples.common.retrieval import RetrievalFeatures
+from examples.common.retrieval_features import RetrievalFeatures
 from tabulate import tabulate
 from torchmultimodal_reid.evaluation.breakdown import (
     attribute_groups,

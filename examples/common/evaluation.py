@@ -28,12 +28,10 @@ from examples.common.pictures import draw_pictures
 from examples.common.protocols import find_protocol, read_targets, Target
 from examples.common.ranking import ranked_rows, RankingConfig
 from examples.common.references import reference_rows
-from examples.common.retrieval import (
+from examples.common.retrieval import Embed, ImageDescription, Retrieval
+from examples.common.retrieval_features import (
     check_targets,
     DEFAULT_PROTOCOLS,
-    Embed,
-    ImageDescription,
-    Retrieval,
     RetrievalFeatures,
     under_protocol,
     within_split,

@@ -9,7 +9,7 @@
 from pathlib import Path
 from typing import List, Sequence
 
-from examples.common.retrieval import RetrievalFeatures
+from examples.common.retrieval_features import RetrievalFeatures
 from torchmultimodal_reid.data.image_io import read_image
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.evaluation.figures.canvas import save_figure

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from examples.common.checks import check_range
-from examples.common.retrieval import RetrievalFeatures
+from examples.common.retrieval_features import RetrievalFeatures
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.protocols import (
     EvaluationProtocol,

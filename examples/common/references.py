@@ -8,7 +8,7 @@
 
 from typing import List
 
-from examples.common.retrieval import RetrievalFeatures
+from examples.common.retrieval_features import RetrievalFeatures
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.protocols import filter_labels

@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from examples.common.data import DataConfig, take_identities, training_parts
 from examples.common.protocols import read_training
-from examples.common.retrieval import uses_cameras
+from examples.common.retrieval_features import uses_cameras
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
 from torchmultimodal_reid.data.validation import check_split
 

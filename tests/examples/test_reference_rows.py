@@ -6,7 +6,7 @@
 
 import torch
 from examples.common.references import reference_rows
-from examples.common.retrieval import RetrievalFeatures
+from examples.common.retrieval_features import RetrievalFeatures
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.evaluation.extract import Features
 

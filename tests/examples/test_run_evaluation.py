@@ -15,7 +15,8 @@ from examples.common.data import DataConfig
 from examples.common.evaluation import Loaded, run_evaluation
 from examples.common.protocols import read_targets
 from examples.common.ranking import RankingConfig
-from examples.common.retrieval import check_targets, rank_queries, Retrieval
+from examples.common.retrieval import rank_queries, Retrieval
+from examples.common.retrieval_features import check_targets
 from examples.common.selection import training_data
 from examples.vtbr.finetune_definitions import EvaluateConfig
 from PIL import Image
