@@ -3,3 +3,98 @@
 #
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
+
+"""Person re-identification from images, captions or both, on TorchMultimodal.
+
+What most programs need can be imported from here; everything else from the module that it is in.
+
+Models with random weights, flat arguments in and a module out:
+    ``mmet``, ``mmet_tiny``, ``mmet_small``, ``mmet_base``, ``mmet_flava_base``, ``mmet_for_pretraining``,
+    ``mmet_for_reid``, ``reid_baseline``, ``vtbr``, ``vtbr_r18``, ``vtbr_r50``
+Evaluation:
+    ``evaluate_ranking``: CMC, mAP and mINP of a ranked gallery
+    ``re_rank``: distances after k-reciprocal re-ranking, and ``evaluate_distances``, which takes them
+Search:
+    ``GalleryIndex`` of ``GalleryEntry``: build, save, add, remove, search
+
+A name is imported when it is first used, so that ``import torchmultimodal_reid`` alone takes milliseconds.
+"""
+
+from importlib import import_module
+from typing import Any, Dict, List, Tuple, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torchmultimodal_reid.evaluation.ranking import (
+        evaluate_distances,
+        evaluate_ranking,
+    )
+    from torchmultimodal_reid.evaluation.re_ranking import re_rank
+    from torchmultimodal_reid.models.flava import mmet_flava_base
+    from torchmultimodal_reid.models.mmet import (
+        mmet,
+        mmet_base,
+        mmet_for_reid,
+        mmet_small,
+        mmet_tiny,
+    )
+    from torchmultimodal_reid.models.mmet_pretraining import mmet_for_pretraining
+    from torchmultimodal_reid.models.reid_baseline import reid_baseline
+    from torchmultimodal_reid.models.vtbr import vtbr, vtbr_r18, vtbr_r50
+    from torchmultimodal_reid.search.entries import GalleryEntry
+    from torchmultimodal_reid.search.gallery_index import GalleryIndex
+
+__version__ = "0.1.0"
+
+# written out, since type checkers and editors read it without running it; a test compares the three lists
+__all__ = [
+    "GalleryEntry",
+    "GalleryIndex",
+    "evaluate_distances",
+    "evaluate_ranking",
+    "mmet",
+    "mmet_base",
+    "mmet_flava_base",
+    "mmet_for_pretraining",
+    "mmet_for_reid",
+    "mmet_small",
+    "mmet_tiny",
+    "re_rank",
+    "reid_baseline",
+    "vtbr",
+    "vtbr_r18",
+    "vtbr_r50",
+]
+
+_NAMES_OF: Dict[str, Tuple[str, ...]] = {
+    "evaluation.ranking": ("evaluate_distances", "evaluate_ranking"),
+    "evaluation.re_ranking": ("re_rank",),
+    "models.flava": ("mmet_flava_base",),
+    "models.mmet": ("mmet", "mmet_base", "mmet_for_reid", "mmet_small", "mmet_tiny"),
+    "models.mmet_pretraining": ("mmet_for_pretraining",),
+    "models.reid_baseline": ("reid_baseline",),
+    "models.vtbr": ("vtbr", "vtbr_r18", "vtbr_r50"),
+    "search.entries": ("GalleryEntry",),
+    "search.gallery_index": ("GalleryIndex",),
+}
+_MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names}
+
+
+if not TYPE_CHECKING:  # a checker that sees it would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        """Imports a name of the surface when it is first asked for (https://peps.python.org/pep-0562)."""
+        if name in _MODULE_OF:
+            value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+            globals()[name] = value  # the next time Python finds it by itself
+            return value
+        message = f"module {__name__!r} has no attribute {name!r}"
+        if not name.startswith("_"):  # tools ask for such names and expect a quick no
+            from difflib import get_close_matches
+
+            for nearest in get_close_matches(name, __all__, n=1):
+                message += f"; the nearest name is {nearest!r}"
+        raise AttributeError(message)
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})
