@@ -117,21 +117,3 @@ def of_identities(
         for image in images
         if image.identity in wanted and camera in (None, image.camera)
     )
-
-
-def in_both_cameras(images: Iterable[PersonImage], where: str) -> Tuple[int, ...]:
-    """The identities of a set of two cameras, each of which must be seen by both.
-
-    Raises:
-        DataError: Names the identities that only one camera saw.
-    """
-    cameras = [set(), set()]  # type: ignore[var-annotated]
-    for image in images:
-        cameras[image.camera].add(image.identity)
-    single = sorted(cameras[0] ^ cameras[1])
-    if single:
-        raise DataError(
-            f"{where}: only one camera has identity {listed([str(i) for i in single])}; expected images of every "
-            "person from both"
-        )
-    return tuple(sorted(cameras[0]))

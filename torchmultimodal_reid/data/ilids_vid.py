@@ -15,11 +15,10 @@ from torchmultimodal_reid.data.half_splits import (
     choose_split,
     given_split,
     IdentitySplit,
-    in_both_cameras,
-    of_identities,
 )
 from torchmultimodal_reid.data.matlab import load_mat, whole_numbers
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.data.two_cameras import in_both_cameras, search_across_cameras
 
 CAMERAS = (os.path.join("images", "cam1"), os.path.join("images", "cam2"))
 SPLITS = os.path.join("train-test people splits", "train_test_splits_ilidsvid.mat")
@@ -72,13 +71,7 @@ def ilids_vid(
             split_seed=split_seed or 0,
             train_identities=train_identities,
         )
-    result = ReIDSplit(
-        "ilids_vid",
-        root,
-        of_identities(images, chosen.train),
-        of_identities(images, chosen.test, 0),
-        of_identities(images, chosen.test, 1),
-    )
+    result = search_across_cameras("ilids_vid", root, images, chosen)
     return finish_split(result, captions, missing_captions)
 
 

@@ -6,24 +6,19 @@
 
 import os
 import re
-from typing import Collection, List, Optional, Tuple
+from typing import Collection, Optional, Tuple
 
 from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
-from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.folders import (
-    find_root,
-    finish_split,
-    image_names,
-    printable,
-)
-from torchmultimodal_reid.data.half_splits import (
-    choose_split,
-    in_both_cameras,
-    of_identities,
-)
+from torchmultimodal_reid.data.folders import find_root, finish_split
+from torchmultimodal_reid.data.half_splits import choose_split
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.data.two_cameras import (
+    CAMERAS,
+    in_both_cameras,
+    read_camera_folders,
+    search_across_cameras,
+)
 
-CAMERAS = ("cam_a", "cam_b")
 EXAMPLE = "person_0001.png"
 NAME_PATTERN = re.compile(r"person_([0-9]+)\.")
 LAST_SHARED = 200  # people 1 to 200 were seen by both cameras
@@ -72,15 +67,7 @@ def prid2011(
         split_seed=split_seed,
         train_identities=train_identities,
     )
-    train = set(chosen.train)
-    gallery = tuple(i for i in images if i.camera == 1 and i.identity not in train)
-    result = ReIDSplit(
-        "prid2011",
-        root,
-        of_identities(images, chosen.train),
-        of_identities(images, chosen.test, 0),
-        gallery,
-    )
+    result = search_across_cameras("prid2011", root, images, chosen)
     return finish_split(result, captions, missing_captions)
 
 
@@ -100,22 +87,16 @@ def prid2011_images(root: str) -> Tuple[str, Tuple[PersonImage, ...]]:
         os.path.join("prid2011", "prid_2011", "single_shot"),
     )
     root = find_root(root, CAMERAS, places)
-    images: List[PersonImage] = []
-    for camera, folder in enumerate(CAMERAS):
-        place = os.path.join(root, folder)
-        for name in image_names(place, expected=EXAMPLE):
-            path = os.path.join(place, name)
-            match = NAME_PATTERN.match(name)
-            if match is None:
-                raise DataError(
-                    f"{printable(path)}: the name does not say the identity; expected one such as {EXAMPLE}. Only the "
-                    "single-shot version is read"
-                )
-            identity = int(match[1])
-            if camera == 0 and identity > LAST_SHARED:
-                identity += ONLY_IN_A
-            images.append(PersonImage(path, identity, camera))
-    return root, tuple(images)
+    expected = f"the identity (only the single-shot version is read); expected one such as {EXAMPLE}"
+    images = read_camera_folders(root, NAME_PATTERN, expected)
+    return root, tuple(
+        (
+            image._replace(identity=image.identity + ONLY_IN_A)
+            if image.camera == 0 and image.identity > LAST_SHARED
+            else image
+        )
+        for image in images
+    )
 
 
 INFO = DatasetInfo(

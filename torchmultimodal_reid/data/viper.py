@@ -4,26 +4,20 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-import os
 import re
-from typing import Collection, List, Optional, Tuple
+from typing import Collection, Optional, Tuple
 
 from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
-from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.folders import (
-    find_root,
-    finish_split,
-    image_names,
-    printable,
-)
-from torchmultimodal_reid.data.half_splits import (
-    choose_split,
-    in_both_cameras,
-    of_identities,
-)
+from torchmultimodal_reid.data.folders import find_root, finish_split
+from torchmultimodal_reid.data.half_splits import choose_split
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.data.two_cameras import (
+    CAMERAS,
+    in_both_cameras,
+    read_camera_folders,
+    search_across_cameras,
+)
 
-CAMERAS = ("cam_a", "cam_b")
 EXAMPLE = "000_45.bmp"
 EXTENSIONS = (".bmp", ".png", ".jpg")
 NAME_PATTERN = re.compile(r"([0-9]+)_([0-9]+)\.")
@@ -73,13 +67,7 @@ def viper(
         split_seed=split_seed,
         train_identities=train_identities,
     )
-    result = ReIDSplit(
-        "viper",
-        root,
-        of_identities(images, chosen.train),
-        of_identities(images, chosen.test, query_camera),
-        of_identities(images, chosen.test, 1 - query_camera),
-    )
+    result = search_across_cameras("viper", root, images, chosen, query_camera)
     return finish_split(result, captions, missing_captions)
 
 
@@ -93,18 +81,8 @@ def viper_images(root: str) -> Tuple[str, Tuple[PersonImage, ...]]:
         Tuple[str, Tuple[PersonImage, ...]]: The folder of ``cam_a`` and ``cam_b``, and the images of both.
     """
     root = find_root(root, CAMERAS, ("VIPeR",))
-    images: List[PersonImage] = []
-    for camera, folder in enumerate(CAMERAS):
-        place = os.path.join(root, folder)
-        for name in image_names(place, EXTENSIONS, expected=EXAMPLE):
-            path = os.path.join(place, name)
-            match = NAME_PATTERN.match(name)
-            if match is None:
-                raise DataError(
-                    f"{printable(path)}: the name does not say identity and angle; expected one such as {EXAMPLE}"
-                )
-            images.append(PersonImage(path, int(match[1]), camera))
-    return root, tuple(images)
+    expected = f"identity and angle; expected one such as {EXAMPLE}"
+    return root, read_camera_folders(root, NAME_PATTERN, expected, EXTENSIONS)
 
 
 INFO = DatasetInfo(
