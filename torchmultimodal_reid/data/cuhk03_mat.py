@@ -15,7 +15,13 @@ from typing import Any, List, NamedTuple, Set, Tuple
 import numpy as np
 from PIL import Image
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.matlab import broken, load_mat, open_hdf5, whole_numbers
+from torchmultimodal_reid.data.matlab import (
+    errors_named,
+    load_mat,
+    open_hdf5,
+    VERSION_7_3,
+    whole_numbers,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -76,18 +82,13 @@ def read_classic_test_set(path: str, split: int) -> Set[Tuple[int, int]]:
     Raises:
         DataError: If the file is missing or broken, or has no such split.
     """
-    with open_hdf5(path, ["testsets"]) as file:
-        try:
-            references = np.asarray(file["testsets"]).flatten()
-            if not 0 <= split < len(references):
-                raise DataError(
-                    f"{path}: no split {split}; expected 0 to {len(references) - 1}"
-                )
-            rows = np.asarray(file[references[split]]).T
-        except DataError:
-            raise
-        except Exception as error:  # h5py raises what a damaged part happens to be
-            raise broken(path, error, "a MATLAB file of version 7.3") from error
+    with open_hdf5(path, ["testsets"]) as file, errors_named(path, VERSION_7_3):
+        references = np.asarray(file["testsets"]).flatten()
+        if not 0 <= split < len(references):
+            raise DataError(
+                f"{path}: no split {split}; expected 0 to {len(references) - 1}"
+            )
+        rows = np.asarray(file[references[split]]).T
     name = f"testsets[{split}]"
     if rows.ndim != 2 or rows.shape[1] != 2:
         raise DataError(
@@ -135,10 +136,8 @@ def extract_images(path: str, boxes: str, folder: str) -> None:
 
 def _extract(file: Any, path: str, boxes: str, folder: str) -> None:
     def follow(reference: Any) -> np.ndarray:
-        try:
+        with errors_named(path, VERSION_7_3):
             return np.asarray(file[reference])
-        except Exception as error:  # h5py raises what a damaged part happens to be
-            raise broken(path, error, "a MATLAB file of version 7.3") from error
 
     pairs = follow(boxes).flatten()
     if len(pairs) != NUM_PAIRS:

@@ -6,12 +6,16 @@
 
 """MATLAB files, with errors that name the file. The libraries are optional: the extra ``matlab`` installs them."""
 
-from typing import Any, Dict, List, Sequence
+import importlib
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Sequence
 
 import numpy as np
 from torchmultimodal_reid.data.errors import DataError, listed
 
 INSTALL = "install it with: pip install 'torchmultimodal-reid[matlab]'"
+UP_TO_7 = "a MATLAB file of version 5 to 7"
+VERSION_7_3 = "a MATLAB file of version 7.3 (HDF5)"
 
 
 def load_mat(path: str, keys: Sequence[str]) -> Dict[str, Any]:
@@ -30,22 +34,9 @@ def load_mat(path: str, keys: Sequence[str]) -> Dict[str, Any]:
     Raises:
         DataError: If scipy is not installed, the file is missing or broken, or a variable is not in it.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise DataError(f"{path}: reading it needs scipy; {INSTALL}") from error
-    try:
-        with open(path, "rb") as file:
-            content = loadmat(file)
-    except OSError as error:
-        if error.errno is not None:
-            raise DataError(
-                f"{path}: the file cannot be read ({error.strerror})"
-            ) from error
-        raise broken(path, error) from error
-    # a damaged file makes scipy raise what its parts happen to raise: zlib's, struct's and numpy's errors
-    except Exception as error:
-        raise broken(path, error) from error
+    library = _library(path, "scipy.io")
+    with errors_named(path, UP_TO_7), open(path, "rb") as file:
+        content = library.loadmat(file)
     check_keys(path, content, keys)
     return {key: content[key] for key in keys}
 
@@ -60,38 +51,48 @@ def open_hdf5(path: str, keys: Sequence[str]) -> Any:
     Raises:
         DataError: If h5py is not installed, the file is missing or broken, or a variable is not in it.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise DataError(f"{path}: reading it needs h5py; {INSTALL}") from error
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise DataError(
-            f"{path}: the file cannot be read ({error.strerror})"
-        ) from error
-    try:
-        file = h5py.File(path, "r")
+    library = _library(path, "h5py")
+    with errors_named(path, VERSION_7_3):
+        # h5py's own message for a file that is not there is about something else
+        open(path, "rb").close()
+        file = library.File(path, "r")
         try:
             check_keys(path, file, keys)
         except BaseException:
             file.close()
             raise
-    except DataError:
-        raise
-    except Exception as error:  # h5py raises what a damaged part happens to be
-        raise broken(path, error, "a MATLAB file of version 7.3 (HDF5)") from error
     return file
 
 
-def broken(
-    path: str, error: Exception, expected: str = "a MATLAB file of version 5 to 7"
-) -> DataError:
-    """The error of a file that cannot be read through."""
-    return DataError(
-        f"{path}: cut short, damaged or not {expected} ({type(error).__name__}: {error}); get it again"
-    )
+def _library(path: str, name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise DataError(f"{path}: reading it needs {package}; {INSTALL}") from error
+
+
+@contextmanager
+def errors_named(path: str, expected: str) -> Iterator[None]:
+    """Whatever a library raises while it reads a file becomes a ``DataError`` that names the file.
+
+    Args:
+        path (str): The file.
+        expected (str): What it should be, for the message.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    # a damaged file makes the libraries raise what its parts happen to raise: zlib's, struct's and numpy's errors
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(
+                f"{path}: the file cannot be read ({error.strerror})"
+            ) from error
+        raise DataError(
+            f"{path}: cut short, damaged or not {expected} ({type(error).__name__}: {error}); get it again"
+        ) from error
 
 
 def check_keys(path: str, content: Any, keys: Sequence[str]) -> None:
