@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import pytest
+import torch
 from PIL import Image
 from torchmultimodal_reid.data.market1501 import market1501
 from torchmultimodal_reid.data.sample import ReIDSplit
+from torchmultimodal_reid.models.mmet import mmet_for_reid
+from torchmultimodal_reid.models.saved import build_mmet, model_files, ModelDescription
+from torchmultimodal_reid.models.saved_reid import build_reid, ReIDDescription
+from torchmultimodal_reid.models.saved_vtbr import build_vtbr
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
+from torchmultimodal_reid.utils.checkpoint import write_checkpoint
 
 COLORS = {
     "red": (200, 40, 40),
@@ -111,3 +117,84 @@ def tokenizer() -> WordPieceTokenizer:
         for color in COLORS
     ]
     return WordPieceTokenizer.train(captions, vocab_size=200)
+
+
+NORMALIZATION: Dict[str, Any] = {"mean": (0.5, 0.25, 0.125), "std": (1.0, 0.5, 0.25)}
+
+
+@pytest.fixture
+def write_model(tokenizer: WordPieceTokenizer) -> Callable[..., Path]:
+    """Writes the checkpoint of a tiny model with random weights: ``write_model(folder, "mmet_for_reid")``.
+
+    Kinds are those of ``Loaded.kind``. Images are 32 x 16 pixels, or 64 x 32 where a CNN looks at them.
+    """
+
+    def write(folder: Path, kind: str = "mmet_for_reid", **changed: Any) -> Path:
+        torch.manual_seed(0)
+        if kind == "reid_baseline":
+            described = ReIDDescription(
+                "mobilenet_v3_small", "gem", 1, 3, (64, 32), **NORMALIZATION
+            )
+            model, files = build_reid(described), None
+        else:
+            make = _mmet if kind.startswith("mmet") else _vtbr
+            described, model = make(tokenizer, kind, changed)
+            files = model_files(tokenizer)
+        metadata = {"model": described._asdict(), "step": 7}
+        tensors = {"model": model.state_dict(), "optimizer": {}}
+        return write_checkpoint(folder, tensors, metadata, files)
+
+    return write
+
+
+def _mmet(
+    tokenizer: WordPieceTokenizer, kind: str, changed: Dict[str, Any]
+) -> Tuple[ModelDescription, torch.nn.Module]:
+    arguments: Dict[str, Any] = {
+        "image_size": (32, 16),
+        "patch_size": 8,
+        "vocab_size": tokenizer.vocab_size,
+        "max_text_length": 12,
+        "projection_dim": 8,
+    }
+    for part, d_model in (("image", 16), ("text", 24), ("mm", 32)):
+        sizes = {"d_model": d_model, "n_layer": 1, "n_head": 4, "dim_feedforward": 32}
+        arguments.update({f"{part}_{name}": size for name, size in sizes.items()})
+    identities = 3 if kind == "mmet_for_reid" else None
+    description = ModelDescription(
+        builder="mmet",
+        arguments={**arguments, **changed},
+        tokenizer=tokenizer.fingerprint(),
+        num_identities=identities,
+        **NORMALIZATION,
+    )
+    model: Any = build_mmet(description)
+    if identities is not None:
+        model = mmet_for_reid(model, num_identities=identities)
+        # as after training, the norm is no identity
+        model.neck.norm.running_mean.normal_()
+        return description, model
+    # a pretraining's heads, which nothing that is loaded needs
+    return description, torch.nn.ModuleDict(
+        {"mmet": model, "head": torch.nn.Linear(2, 2)}
+    )
+
+
+def _vtbr(
+    tokenizer: WordPieceTokenizer, kind: str, changed: Dict[str, Any]
+) -> Tuple[ModelDescription, torch.nn.Module]:
+    arguments: Dict[str, Any] = {
+        "image_size": (64, 32),
+        "vocab_size": tokenizer.vocab_size,
+        "max_text_length": 10,
+        "backbone": "mobilenet_v3_small",
+    }
+    if kind != "vtbr_token_classification":
+        arguments.update(d_model=16, n_layer=1, n_head=4, dim_feedforward=32)
+    description = ModelDescription(
+        builder=kind,
+        arguments={**arguments, **changed},
+        tokenizer=tokenizer.fingerprint(),
+        **NORMALIZATION,
+    )
+    return description, build_vtbr(description)

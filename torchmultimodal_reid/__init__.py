@@ -11,6 +11,8 @@ What most programs need can be imported from here; everything else from the modu
 Models with random weights, flat arguments in and a module out:
     ``mmet``, ``mmet_tiny``, ``mmet_small``, ``mmet_base``, ``mmet_flava_base``, ``mmet_for_pretraining``,
     ``mmet_for_reid``, ``reid_baseline``, ``vtbr``, ``vtbr_r18``, ``vtbr_r50``
+Trained models:
+    ``load``: the model of a checkpoint, with its tokeniser and its description
 Evaluation:
     ``evaluate_ranking``: CMC, mAP and mINP of a ranked gallery
     ``re_rank``: distances after k-reciprocal re-ranking, and ``evaluate_distances``, which takes them
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     )
     from torchmultimodal_reid.evaluation.re_ranking import re_rank
     from torchmultimodal_reid.models.flava import mmet_flava_base
+    from torchmultimodal_reid.models.loading import load
     from torchmultimodal_reid.models.mmet import (
         mmet,
         mmet_base,
@@ -51,6 +54,7 @@ __all__ = [
     "GalleryIndex",
     "evaluate_distances",
     "evaluate_ranking",
+    "load",
     "mmet",
     "mmet_base",
     "mmet_flava_base",
@@ -69,6 +73,7 @@ _NAMES_OF: Dict[str, Tuple[str, ...]] = {
     "evaluation.ranking": ("evaluate_distances", "evaluate_ranking"),
     "evaluation.re_ranking": ("re_rank",),
     "models.flava": ("mmet_flava_base",),
+    "models.loading": ("load",),
     "models.mmet": ("mmet", "mmet_base", "mmet_for_reid", "mmet_small", "mmet_tiny"),
     "models.mmet_pretraining": ("mmet_for_pretraining",),
     "models.reid_baseline": ("reid_baseline",),

@@ -137,7 +137,12 @@ def read_vtbr_description(checkpoint: Checkpoint) -> ModelDescription:
             f"{checkpoint.path} describes no VTBR (its model is {builder or 'unknown'}); expected a checkpoint of "
             "examples/vtbr/pretrain.py"
         )
-    description = ModelDescription(**said)
-    return description._replace(
-        mean=tuple(description.mean), std=tuple(description.std)
-    )
+    try:
+        description = ModelDescription(**said)
+        return description._replace(
+            mean=tuple(description.mean), std=tuple(description.std)
+        )
+    except TypeError as error:
+        raise CheckpointError(
+            f"{checkpoint.path} does not describe its {builder} as this release does: {error}"
+        ) from error

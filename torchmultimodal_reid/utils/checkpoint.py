@@ -125,6 +125,13 @@ def read_checkpoint(
     return Checkpoint(tensors, manifest["metadata"], path)
 
 
+def checkpoint_fingerprint(checkpoint: Checkpoint) -> str:
+    """Hash of a checkpoint's files and of what it says of its model: weights, tokeniser and transforms."""
+    manifest = _read_manifest(checkpoint.path)
+    content = [manifest["files"], checkpoint.metadata.get("model")]
+    return _hash_of_json(content)
+
+
 def _plain_tensors(group: Mapping[str, Tensor]) -> Dict[str, Tensor]:
     """Contiguous CPU tensors of which no two share memory, as safetensors asks."""
     plain: Dict[str, Tensor] = {}
@@ -197,5 +204,5 @@ def _fingerprint(file: Path) -> Dict[str, Any]:
     return {"size": file.stat().st_size, "sha256": digest.hexdigest()}
 
 
-def _hash_of_json(body: Mapping[str, Any]) -> str:
+def _hash_of_json(body: Any) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode("utf-8")).hexdigest()
