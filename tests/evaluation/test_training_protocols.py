@@ -9,17 +9,25 @@ import json
 
 import pytest
 from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.data.registry import DATASETS
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.evaluation.shared_people import SHARED_PEOPLE, why_not_new
 from torchmultimodal_reid.evaluation.training_protocols import (
     ALL_PARTS,
     get_training_protocol,
+    LEAVE_ONE_OUT,
     merge_sources,
+    PROTOCOL_2_AND_3,
     Source,
     TRAIN,
     TrainingProtocol,
 )
 
 KNOWN = ("market1501", "dukemtmc", "msmt17", "cuhk03", "rstpreid")
+# forms of name in which source and target may be any two data sets are not among these
+FIXED = ["P1", "P1-duke"]
+FIXED += [f"leave-one-out:{name}" for name in LEAVE_ONE_OUT]
+FIXED += [f"{form}:{name}" for form in ("P2", "P3") for name in PROTOCOL_2_AND_3]
 
 
 def sources(name):
@@ -85,6 +93,35 @@ def test_protocol_1_with_duke():
 def test_unknown_protocols(name, message):
     with pytest.raises(ValueError, match=message):
         get_training_protocol(name, KNOWN)
+
+
+@pytest.mark.parametrize(
+    "source, target, reason",
+    [
+        ("dukemtmc", "occluded_duke", "Occluded-DukeMTMC is another cut of DukeMTMC"),
+        ("msmt17", "icfg_pedes", "are captioned images of MSMT17"),
+        ("rstpreid", "icfg_pedes", "are captioned images of MSMT17"),
+        ("cuhk_pedes", "market1501", "CUHK-PEDES is captioned images of CUHK03, Mark"),
+        ("cuhk03", "cuhk_pedes", "CUHK-PEDES is captioned images of CUHK03, Market"),
+    ],
+)
+def test_no_generalisation_to_people_that_were_learned_from(source, target, reason):
+    for one, other in ((source, target), (target, source)):
+        message = f"'{one}-to-{other}' is no test on new people: .*{reason}.*supervised:{other}"
+        with pytest.raises(ValueError, match=message):
+            get_training_protocol(f"{one}-to-{other}", tuple(DATASETS))
+
+
+def test_catalogue_of_shared_people():
+    for first, others, _ in SHARED_PEOPLE:
+        assert {first, *others} <= set(DATASETS)
+    assert why_not_new("cuhk03", "cuhk_sysu") is None
+    for name in FIXED:
+        protocol = get_training_protocol(name, tuple(DATASETS))
+        for source in protocol.sources:
+            for target in protocol.targets:
+                assert source.dataset != target
+                assert why_not_new(source.dataset, target) is None
 
 
 def split(name, *parts):

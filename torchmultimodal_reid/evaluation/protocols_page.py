@@ -13,6 +13,7 @@ from typing import List
 
 from torchmultimodal_reid.data.registry import DATASETS
 from torchmultimodal_reid.evaluation.protocols import EvaluationProtocol, PROTOCOLS
+from torchmultimodal_reid.evaluation.shared_people import SHARED_PEOPLE
 from torchmultimodal_reid.evaluation.splits import (
     NUM_SPLITS,
     PUBLISHED_SPLITS,
@@ -44,6 +45,10 @@ recipes need the folders of the sources, the evaluation those of the targets. `A
 |---|---|---|---|---|---|
 """
 
+SHARED = """
+`A-to-B` is refused where both have the same people:
+"""
+
 SPLITS = """
 The splits of {sets} are drawn by their readers from `data.split_seed` (default 0; `null`: the published ones of
 {published}). The result is the mean over {count}; their SHA-256, the deviation and the numbers of each stand beside it.
@@ -61,7 +66,11 @@ AP is the mean of the precision at each hit ("hits") or the area by trapezoids (
 
 def protocols_page() -> str:
     """The text of ``docs/protocols.md``."""
-    lines = [INTRODUCTION, *_training_rows()]
+    lines = [INTRODUCTION, *_training_rows(), SHARED]
+    lines += [
+        f"- {first} and {' or '.join(others)}: {reason}.\n"
+        for first, others, reason in SHARED_PEOPLE
+    ]
     lines.append(
         SPLITS.format(
             sets=", ".join(SPLIT_SETS),

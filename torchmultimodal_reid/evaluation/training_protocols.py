@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.evaluation.shared_people import why_not_new
 from torchmultimodal_reid.evaluation.splits import NUM_SPLITS, SPLIT_SETS
 
 TRAIN: Tuple[str, ...] = ("train",)
@@ -83,7 +84,7 @@ def get_training_protocol(name: str, known: Sequence[str]) -> TrainingProtocol:
         known (Sequence[str]): Names of data sets that A and B may be.
 
     Raises:
-        ValueError: If there is none; the nearest data set is told.
+        ValueError: If there is none, and the nearest data set is told; or if source and target share people.
     """
     if name in ("P1", "P1-duke"):
         return _protocol_1(name)
@@ -101,6 +102,11 @@ def get_training_protocol(name: str, known: Sequence[str]) -> TrainingProtocol:
         if source == target:
             raise ValueError(
                 f"protocol {name!r} learns from what it tests on; that is supervised:{target}"
+            )
+        reason = why_not_new(source, target)
+        if reason is not None:
+            raise ValueError(
+                f"protocol {name!r} is no test on new people: {reason}. Take another source, or supervised:{target}"
             )
         note = "Nothing of the target is seen in training."
         return TrainingProtocol(name, 1, (Source(source),), (target,), note)
