@@ -6,28 +6,16 @@
 
 """From features to a table, a JSON file and figures, for every kind of query that a model knows."""
 
-from collections import defaultdict
 from pathlib import Path
-from typing import (
-    Any,
-    Callable,
-    DefaultDict,
-    Dict,
-    List,
-    NamedTuple,
-    Optional,
-    Protocol,
-    Sequence,
-)
+from typing import Any, Callable, Dict, NamedTuple, Optional, Protocol, Sequence
 
 import torch
-from examples.common.breakdown import break_down, format_breakdown
+from examples.common.breakdown import format_breakdown
 from examples.common.data import DataConfig
 from examples.common.distributed import leave_process_group, make_accelerator
 from examples.common.pictures import draw_pictures
 from examples.common.protocols import find_protocol, read_targets, Target
-from examples.common.ranking import ranked_rows, RankingConfig
-from examples.common.references import reference_rows
+from examples.common.ranking import RankingConfig
 from examples.common.retrieval import Embed, ImageDescription, Retrieval
 from examples.common.retrieval_features import (
     check_targets,
@@ -41,20 +29,16 @@ from examples.common.selection import (
     read_selection,
     TEST_SET_WARNING,
 )
+from examples.common.targets import evaluate_target, TargetResult
+from torchmultimodal_reid.evaluation.averages import average_targets
 from torchmultimodal_reid.evaluation.protocols import get_protocol
 from torchmultimodal_reid.evaluation.report import (
     build_report,
-    count_rows,
     format_table,
-    ResultRow,
     write_report,
 )
-from torchmultimodal_reid.evaluation.splits import average_splits
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.utils.checkpoint import read_checkpoint
-
-# rules for small sets, whose splits have one gallery image of each person
-SPLIT_PROTOCOL = "image-to-image-single-shot"
 
 
 class Loaded(NamedTuple):
@@ -76,15 +60,6 @@ class EvaluationConfig(Protocol):
     breakdown: bool
     ranking: RankingConfig
     data: DataConfig
-
-
-class TargetResult(NamedTuple):
-    """What was found on a target."""
-
-    rows: List[ResultRow]
-    counts: Dict[str, int]
-    splits: Optional[Dict[str, Any]]  # stamp, deviations and the numbers of each split
-    breakdown: Optional[Dict[str, Any]]
 
 
 def check_output(folder: str) -> Path:
@@ -154,7 +129,9 @@ def report_results(
             for target, features in zip(targets, found)
         ]
     results = {
-        target.name: evaluate_target(target, features, config)
+        target.name: evaluate_target(
+            target, features, config.protocol, config.ranking, config.breakdown
+        )
         for target, features in zip(targets, found)
     }
     rows = [
@@ -162,6 +139,11 @@ def report_results(
         for name, result in results.items()
         for row in result.rows
     ]
+    if len(results) > 1:
+        rows += average_targets(
+            {name: result.rows for name, result in results.items()},
+            {name: result.by_split for name, result in results.items()},
+        )
     output.mkdir(parents=True, exist_ok=True)
     training = find_protocol(data)
     selection = read_selection(read_checkpoint(config.checkpoint, []).metadata)
@@ -192,49 +174,6 @@ def report_results(
     print(f"written: {output / 'results.json'}")
     if config.figures:
         _draw(config, targets, found, results, output)
-
-
-def evaluate_target(
-    target: Target, features: RetrievalFeatures, config: EvaluationConfig
-) -> TargetResult:
-    """The lines of the table for a target: of its test part, or the means over its splits."""
-    if target.stamp is None:
-        ranked = ranked_rows(features, config.ranking)
-        broken = break_down(features, ranked) if config.breakdown else None
-        rows = [one.row for one in ranked] + reference_rows(features)
-        return TargetResult(rows, _counts(features), None, broken)
-    lines: DefaultDict[str, List[ResultRow]] = defaultdict(list)
-    for split in target.splits:
-        part = under_protocol(
-            within_split(features, split), config.protocol or SPLIT_PROTOCOL
-        )
-        ranked = ranked_rows(part, config.ranking)
-        for row in [one.row for one in ranked] + reference_rows(part):
-            lines[row.name].append(row)
-    rows, numbers = [], {}
-    for name, same in lines.items():
-        mean, deviation = average_splits([row.metrics for row in same])
-        rows.append(same[0]._replace(metrics=mean))
-        numbers[name] = {
-            "deviation": deviation,
-            "mAP": [row.metrics.mAP for row in same],
-            "rank1": [float(row.metrics.cmc[0]) for row in same],
-        }
-    stamp = {"stamp": target.stamp, "results": numbers}
-    return TargetResult(rows, _counts(part), stamp, None)
-
-
-def _counts(features: RetrievalFeatures) -> Dict[str, int]:
-    """Counts of gallery and first queries; of cameras, not of what stands in their place under some rules."""
-    kind = next(iter(features.query))
-    query, gallery = (
-        part._replace(camera=torch.tensor([image.camera for image in images]))
-        for part, images in (
-            (features.query[kind], features.query_images[kind]),
-            (features.gallery, features.gallery_images),
-        )
-    )
-    return count_rows(query, gallery)
 
 
 def _title(

@@ -9,18 +9,11 @@ import hashlib
 import json
 
 import pytest
-import torch
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.half_splits import half_split
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
 from torchmultimodal_reid.data.viper import viper
-from torchmultimodal_reid.evaluation.query_ranks import RankingMetrics
-from torchmultimodal_reid.evaluation.splits import (
-    average_splits,
-    draw_splits,
-    hash_splits,
-    SPLIT_SETS,
-)
+from torchmultimodal_reid.evaluation.splits import draw_splits, hash_splits, SPLIT_SETS
 
 NAMES = {
     "viper": [
@@ -141,21 +134,3 @@ def test_incomplete_data_set_is_refused(tmp_path):
     write(tmp_path / "grid", NAMES["grid"][:-1])
     with pytest.raises(DataError, match="expected 900 gallery images .*, found 899"):
         draw_splits("grid", str(tmp_path / "grid"))
-
-
-def metrics(value, queries=4):
-    cmc = torch.tensor([value, 1.0])
-    return RankingMetrics(value, value / 2, value / 4, cmc, None, queries, queries)
-
-
-def test_average_over_splits():
-    mean, deviation = average_splits([metrics(0.25), metrics(0.75)])
-    assert (mean.mAP, mean.mAP_trapezoid, mean.mINP) == (0.5, 0.25, 0.125)
-    assert mean.cmc.tolist() == [0.5, 1.0] and mean.num_queries == 4
-    assert deviation["mAP"] == pytest.approx(0.125**0.5)
-    assert average_splits([metrics(0.25)]).deviation == {}
-
-
-def test_splits_of_unequal_size_are_not_averaged():
-    with pytest.raises(ValueError, match=r"equally many queries, got \[\(3, 3\), \(4"):
-        average_splits([metrics(0.25), metrics(0.75, 3)])

@@ -22,6 +22,8 @@ from examples.vtbr.finetune_definitions import EvaluateConfig
 from PIL import Image
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.registry import read_dataset
+from torchmultimodal_reid.evaluation.splits import draw_splits
+from torchmultimodal_reid.evaluation.training_protocols import Source, TrainingProtocol
 from torchmultimodal_reid.models.saved_reid import ReIDDescription
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.utils.checkpoint import write_checkpoint
@@ -80,6 +82,45 @@ def test_small_set_is_the_mean_over_ten_splits(evaluate, tmp_path):
     assert report["extra"]["training_protocol"]["name"] == "market1501-to-ilids"
     assert "protocol market1501-to-ilids (version 1)" in out
     assert "no camera is told" not in out
+
+
+def test_protocol_of_several_targets_ends_with_their_mean(
+    evaluate, tmp_path, monkeypatch
+):
+    """Both targets are small sets of 119 people, who are easily found on the one; on the other three look alike."""
+    names = ("ilids", "viper")
+    for name in names:
+        (tmp_path / name).mkdir()
+        for person in range(1, 120):
+            for shot in (1, 2):
+                shade = 2 * person if name == "ilids" else 6 * (person // 3)
+                color = (shade, 0, 255 - shade)
+                image = Image.new("RGB", (4, 8), color)
+                image.save(tmp_path / name / f"{person:04d}{shot:03d}.png")
+
+    def read(name, root, **options):
+        return draw_splits("ilids", root, **options)
+
+    monkeypatch.setattr("examples.common.protocols.draw_splits", read)
+    protocol = TrainingProtocol("P1", 1, (Source("market1501"),), names)
+    monkeypatch.setattr(
+        "examples.common.protocols.get_training_protocol", lambda *_: protocol
+    )
+    roots = {name: str(tmp_path / name) for name in names}
+    out, report = evaluate(DataConfig(protocol="P1", roots=roots, workers=0))
+    rows = {row["name"]: row for row in report["results"]}
+    found = rows["mean of 2 targets: image query"]
+    each = [rows[f"{name}: image query"]["metrics"]["mAP"] for name in names]
+    assert each[0] == 1.0 > each[1]
+    assert found["metrics"]["mAP"] == pytest.approx(sum(each) / 2)
+    assert found["protocol"] == rows["ilids: image query"]["protocol"]
+    assert found["metrics"]["num_queries"] == 120
+    # the first target is the same on all splits
+    spread = rows["viper: image query"]["deviation"]["mAP"]
+    assert found["deviation"]["mAP"] == pytest.approx(spread / 2) and spread > 0.001
+    assert report["extra"]["training_protocol"]["name"] == "P1"
+    (line,) = [x for x in out.splitlines() if x.startswith("mean of 2 targets: image")]
+    assert f"{50 * sum(each):.1f} ± " in line
 
 
 def test_folder_of_a_target_that_is_not_there(evaluate):

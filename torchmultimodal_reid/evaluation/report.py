@@ -33,10 +33,12 @@ class ResultRow(NamedTuple):
     metrics: RankingMetrics
     # what was done beyond the protocol, such as {"re_rank": {"k1": 20, ...}}
     ranking: Optional[Mapping[str, Any]] = None
+    # of a mean: standard deviation of mAP, mAP_trapezoid, rank1 and mINP over what it is the mean of
+    deviation: Optional[Mapping[str, float]] = None
 
 
 def format_table(rows: Sequence[ResultRow], title: Optional[str] = None) -> str:
-    """Results in percent as aligned plain text, for a terminal.
+    """Results in percent as aligned plain text, for a terminal; means with their standard deviation after a "±".
 
     Args:
         rows (Sequence[ResultRow]): One line each.
@@ -51,9 +53,13 @@ def format_table(rows: Sequence[ResultRow], title: Optional[str] = None) -> str:
             *(_at_rank(metrics, rank) for rank in SHOWN_RANKS),
             metrics.mINP,
         ]
+        cells = [*map(_percent, shares)]
+        for place, name in ((0, _map_name(row)), (1, "rank1"), (-1, "mINP")):
+            if row.deviation and name in row.deviation:
+                cells[place] += f" ± {_percent(row.deviation[name])}"
         asked, valid = metrics.num_queries, metrics.num_valid_queries
         queries = str(valid) if valid == asked else f"{valid} of {asked}"
-        lines.append([row.name, *map(_percent, shares), queries])
+        lines.append([row.name, *cells, queries])
     table = tabulate(
         lines,
         headers=header,
@@ -65,9 +71,11 @@ def format_table(rows: Sequence[ResultRow], title: Optional[str] = None) -> str:
 
 def reported_map(row: ResultRow) -> float:
     """The mAP of the variant that the row's protocol asks for."""
-    if row.protocol.average_precision == "trapezoid":
-        return row.metrics.mAP_trapezoid
-    return row.metrics.mAP
+    return getattr(row.metrics, _map_name(row))
+
+
+def _map_name(row: ResultRow) -> str:
+    return "mAP_trapezoid" if row.protocol.average_precision == "trapezoid" else "mAP"
 
 
 def _at_rank(metrics: RankingMetrics, rank: int) -> float:
@@ -117,6 +125,8 @@ def build_report(
         }
         if row.ranking is not None:
             result["ranking"] = dict(row.ranking)
+        if row.deviation is not None:
+            result["deviation"] = dict(row.deviation)
         results.append(result)
     return {
         "format": FORMAT_VERSION,

@@ -12,12 +12,10 @@ import os
 from pathlib import PurePath
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
-import torch
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.half_splits import RULE_VERSION
 from torchmultimodal_reid.data.registry import dataset_info, read_dataset
 from torchmultimodal_reid.data.sample import ReIDSplit
-from torchmultimodal_reid.evaluation.query_ranks import RankingMetrics
 
 NUM_SPLITS = 10
 # data sets whose results are means over splits, which their readers draw
@@ -116,46 +114,3 @@ def hash_splits(splits: Sequence[ReIDSplit]) -> str:
         for split in splits
     ]
     return hashlib.sha256(json.dumps(content).encode("utf-8")).hexdigest()
-
-
-class AveragedMetrics(NamedTuple):
-    """Metrics over splits."""
-
-    mean: RankingMetrics  # counts are those of one split
-    deviation: Dict[
-        str, float
-    ]  # sample standard deviation of mAP and rank-1 over the splits
-
-
-def average_splits(metrics: Sequence[RankingMetrics]) -> AveragedMetrics:
-    """The mean over splits, which counts each split alike, and how far they lie apart.
-
-    Raises:
-        ValueError: If there is none, or the splits do not have equally many queries.
-    """
-    counts = {(one.num_queries, one.num_valid_queries) for one in metrics}
-    if len(counts) != 1:
-        raise ValueError(
-            f"splits to average must have equally many queries, got {sorted(counts)}"
-        )
-
-    def numbers(name: str) -> torch.Tensor:
-        return torch.tensor([getattr(one, name) for one in metrics]).double()
-
-    cmc = torch.stack([one.cmc.double() for one in metrics])
-    mean = metrics[0]._replace(
-        mAP=float(numbers("mAP").mean()),
-        mAP_trapezoid=float(numbers("mAP_trapezoid").mean()),
-        mINP=float(numbers("mINP").mean()),
-        cmc=cmc.mean(0),
-        tpr_at_fpr=None,
-    )
-    # the deviation of a single split is not known; 0 would say that it is
-    several = len(metrics) > 1
-    deviation = {
-        "mAP": float(numbers("mAP").std()) if several else None,
-        "rank1": float(cmc[:, 0].std()) if several else None,
-    }
-    return AveragedMetrics(
-        mean, {key: value for key, value in deviation.items() if value is not None}
-    )
