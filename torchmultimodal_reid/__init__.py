@@ -12,6 +12,7 @@ Models with random weights, flat arguments in and a module out:
     ``mmet``, ``mmet_tiny``, ``mmet_small``, ``mmet_base``, ``mmet_flava_base``, ``mmet_for_pretraining``,
     ``mmet_for_reid``, ``reid_baseline``, ``vtbr``, ``vtbr_r18``, ``vtbr_r50``
 Trained models:
+    ``ReIDPipeline``: files, PIL images and captions in, embeddings or captions out; in one call, ``embed``, ``caption``
     ``load``: the model of a checkpoint, with its tokeniser and its description
 Evaluation:
     ``evaluate_ranking``: CMC, mAP and mINP of a ranked gallery
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
     from torchmultimodal_reid.models.mmet_pretraining import mmet_for_pretraining
     from torchmultimodal_reid.models.reid_baseline import reid_baseline
     from torchmultimodal_reid.models.vtbr import vtbr, vtbr_r18, vtbr_r50
+    from torchmultimodal_reid.pipeline import ReIDPipeline
     from torchmultimodal_reid.search.entries import GalleryEntry
     from torchmultimodal_reid.search.gallery_index import GalleryIndex
+    from torchmultimodal_reid.shortcuts import caption, embed
 
 __version__ = "0.1.0"
 
@@ -52,6 +55,9 @@ __version__ = "0.1.0"
 __all__ = [
     "GalleryEntry",
     "GalleryIndex",
+    "ReIDPipeline",
+    "caption",
+    "embed",
     "evaluate_distances",
     "evaluate_ranking",
     "load",
@@ -78,8 +84,10 @@ _NAMES_OF: Dict[str, Tuple[str, ...]] = {
     "models.mmet_pretraining": ("mmet_for_pretraining",),
     "models.reid_baseline": ("reid_baseline",),
     "models.vtbr": ("vtbr", "vtbr_r18", "vtbr_r50"),
+    "pipeline": ("ReIDPipeline",),
     "search.entries": ("GalleryEntry",),
     "search.gallery_index": ("GalleryIndex",),
+    "shortcuts": ("caption", "embed"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names}
 

@@ -12,99 +12,29 @@ python -m examples.mmet.search --gallery FOLDER --checkpoint runs/finetune/best 
 """
 
 import argparse
-import hashlib
-import json
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import torch
-from examples.common.loaders import evaluation_loader
 from examples.common.main import run_main
 from tabulate import tabulate
-from torch import Tensor
-from torchmultimodal_reid.data.collate import Collate, PersonBatch
-from torchmultimodal_reid.data.dataset import PersonDataset
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.image_io import read_image
-from torchmultimodal_reid.data.sample import PersonImage
-from torchmultimodal_reid.evaluation.extract import extract
 from torchmultimodal_reid.evaluation.figures.canvas import save_figure
 from torchmultimodal_reid.evaluation.figures.ranked_list import (
     draw_ranked_lists,
     RankedQuery,
     RankedResult,
 )
-from torchmultimodal_reid.models.saved import load, LoadedModel
+from torchmultimodal_reid.pipeline import ReIDPipeline
 from torchmultimodal_reid.search.gallery_index import (
     GalleryEntry,
     GalleryIndex,
     SearchHit,
 )
-from torchmultimodal_reid.transforms.caption import CaptionTransform
-from torchmultimodal_reid.transforms.image import EvalImageTransform, Normalize
-from torchmultimodal_reid.utils.checkpoint import read_checkpoint
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 PICTURE, INDEX = "results.png", "index"
 MOST_DRAWN = 10  # images side by side in the picture
-
-
-class MMETEncoder:
-    """A fine-tuned MMET as what a :class:`GalleryIndex` asks.
-
-    Args:
-        loaded (LoadedModel): The model and what its inputs go through.
-        fingerprint (str): From :func:`checkpoint_fingerprint`.
-    """
-
-    def __init__(self, loaded: LoadedModel, fingerprint: str) -> None:
-        self.model, self.tokenizer, description = loaded
-        self.fingerprint = fingerprint
-        self.see = EvalImageTransform(description.image_size)
-        self.read = CaptionTransform(self.tokenizer, description.max_text_length)
-        self.normalize = Normalize(description.mean, description.std)
-
-    @torch.no_grad()
-    def encode(self, image: Optional[Tensor], text: Optional[str]) -> Tensor:
-        """The embedding ``(dim,)`` of an image ``(3, h, w)``, of a caption, or of both."""
-        tokens = None if text is None else self.read(text)[None]
-        padding = None if tokens is None else torch.zeros_like(tokens).bool()
-        if image is not None:
-            image = self.normalize(self.see(image).image[None])
-        return self.model.embed(image=image, text=tokens, text_padding=padding)[0]
-
-    def encode_files(self, paths: Sequence[str], batch_size: int = 64) -> Tensor:
-        """The embeddings ``(n, dim)`` of image files, with a progress bar."""
-        images = [PersonImage(path, 0, 0) for path in paths]
-        loader = evaluation_loader(
-            PersonDataset(images, self.see),
-            Collate(self.tokenizer.pad_id),
-            batch_size=batch_size,
-            workers=0,
-        )
-
-        def embed(batch: PersonBatch) -> Tensor:
-            assert batch.image is not None
-            return self.model.embed(image=self.normalize(batch.image))
-
-        features = extract(
-            embed,
-            loader,
-            num_rows=len(images),
-            description="embed the gallery",
-            progress=sys.stderr.isatty(),
-        )
-        return features.embedding
-
-
-def checkpoint_fingerprint(checkpoint: str) -> str:
-    """Hash of the files and the description of a checkpoint: of its weights, its tokeniser, its transforms."""
-    path = Path(checkpoint)
-    metadata = read_checkpoint(path, groups=[]).metadata["model"]
-    manifest = json.loads((path / "checkpoint.json").read_text(encoding="utf-8"))
-    content = json.dumps([manifest["files"], metadata], sort_keys=True)
-    return hashlib.sha256(content.encode("utf-8")).hexdigest()
 
 
 def list_images(folder: str) -> Dict[str, Dict[str, Any]]:
@@ -134,7 +64,7 @@ def list_images(folder: str) -> Dict[str, Dict[str, Any]]:
 
 
 def bring_up_to_date(
-    gallery: str, path: Path, encoder: MMETEncoder
+    gallery: str, path: Path, encoder: ReIDPipeline
 ) -> Tuple[GalleryIndex, str]:
     """The index of a folder: what lies at ``path`` with new images added, and lost or altered ones removed.
 
@@ -159,7 +89,7 @@ def bring_up_to_date(
             stale.append(number)
     new = [name for name in files if name not in kept]
     if new:
-        embedding = encoder.encode_files([str(Path(gallery) / name) for name in new])
+        embedding = encoder.embed([Path(gallery) / name for name in new])
         entries = [
             GalleryEntry(name, more={**files[name], "root": root}) for name in new
         ]
@@ -237,9 +167,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     # a query that cannot be read is told before minutes go into the gallery
     image = None if arguments.image is None else read_image(arguments.image)
     list_images(arguments.gallery)
-    encoder = MMETEncoder(
-        load(arguments.checkpoint), checkpoint_fingerprint(arguments.checkpoint)
-    )
+    encoder = ReIDPipeline.from_checkpoint(arguments.checkpoint)
     query = encoder.encode(image, arguments.text)
     index, done = bring_up_to_date(arguments.gallery, output / INDEX, encoder)
     print(f"{arguments.gallery}: {done}")

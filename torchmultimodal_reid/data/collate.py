@@ -4,7 +4,7 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import List, NamedTuple, Optional, Sequence, Union
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -66,12 +66,7 @@ class Collate:
         texts = _all_or_none([sample.text for sample in samples], "text")
         text, text_padding = None, None
         if texts is not None:
-            lengths = torch.tensor([len(text) for text in texts])
-            text = torch.nn.utils.rnn.pad_sequence(
-                texts, batch_first=True, padding_value=self.pad_id
-            )
-            # by length, not by looking for pad_id
-            text_padding = torch.arange(text.shape[1]) >= lengths.unsqueeze(1)
+            text, text_padding = pad_texts(texts, self.pad_id)
         return PersonBatch(
             image=None if images is None else torch.stack(images),
             text=text,
@@ -80,6 +75,25 @@ class Collate:
             camera=torch.tensor([sample.camera for sample in samples]),
             index=torch.tensor([sample.index for sample in samples]),
         )
+
+
+def pad_texts(texts: Sequence[Tensor], pad_id: int) -> Tuple[Tensor, Tensor]:
+    """Texts of several lengths as one batch.
+
+    Args:
+        texts (Sequence[Tensor]): Token ids, long, each of shape ``(s,)``.
+        pad_id (int): Token id of padding.
+
+    Returns:
+        Tuple[Tensor, Tensor]: Token ids, long, and a bool tensor that is True at padding, both of shape ``(b, s)``, the
+        longest text being ``s`` long.
+    """
+    lengths = torch.tensor([len(text) for text in texts])
+    text = torch.nn.utils.rnn.pad_sequence(
+        list(texts), batch_first=True, padding_value=pad_id
+    )
+    # by length, not by looking for pad_id
+    return text, torch.arange(text.shape[1]) >= lengths.unsqueeze(1)
 
 
 def _all_or_none(

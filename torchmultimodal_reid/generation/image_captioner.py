@@ -5,7 +5,7 @@
 # LICENSE file in the root directory of this source tree.
 
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from PIL import Image
@@ -14,7 +14,7 @@ from torchmultimodal_reid.architectures.captioner import (
     BidirectionalCaptioner,
     reverse_captions,
 )
-from torchmultimodal_reid.data.image_io import read_image
+from torchmultimodal_reid.data.user_inputs import AnyImage, read_any_image
 from torchmultimodal_reid.generation.beam_search import BeamSearch
 from torchmultimodal_reid.generation.cached_steps import CachedSteps
 from torchmultimodal_reid.generation.protocols import Search, TokenIds
@@ -25,9 +25,6 @@ from torchmultimodal_reid.transforms.image import (
     Normalize,
 )
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
-from torchvision.transforms.v2.functional import pil_to_tensor
-
-AnyImage = Union[str, Path, Image.Image, Tensor]
 
 
 class WrittenCaption(NamedTuple):
@@ -123,7 +120,10 @@ class ImageCaptioner:
         self, images: Sequence[AnyImage], search: Search, backward: bool
     ) -> List[List[WrittenCaption]]:
         device = next(self.model.parameters()).device
-        pixels = torch.stack([self._read(image) for image in images]).to(device)
+        size = self.transform.image_size
+        pixels = torch.stack([read_any_image(image, size) for image in images]).to(
+            device
+        )
         steps = CachedSteps(self.model, self.normalize.to(device)(pixels), backward)
         ids = self.token_ids(backward)
         # the token that begins a caption has a position too
@@ -147,10 +147,3 @@ class ImageCaptioner:
         ends = (self.tokenizer.pad_id, self.tokenizer.cls_id, self.tokenizer.sep_id)
         words = tuple(token for token in tokens.tolist() if token not in ends)
         return WrittenCaption(self.tokenizer.decode(words), words, log_prob, score)
-
-    def _read(self, image: AnyImage) -> Tensor:
-        if isinstance(image, (str, Path)):
-            return read_image(str(image), self.transform.image_size)
-        if isinstance(image, Image.Image):
-            return self.transform(pil_to_tensor(image.convert("RGB"))).image
-        return self.transform(image).image
