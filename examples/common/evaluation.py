@@ -38,7 +38,10 @@ from torchmultimodal_reid.evaluation.report import (
     write_report,
 )
 from torchmultimodal_reid.transforms.caption import CaptionTransform
-from torchmultimodal_reid.utils.checkpoint import read_checkpoint
+from torchmultimodal_reid.utils.checkpoint import (
+    checkpoint_fingerprint,
+    read_checkpoint,
+)
 
 
 class Loaded(NamedTuple):
@@ -146,11 +149,17 @@ def report_results(
         )
     output.mkdir(parents=True, exist_ok=True)
     training = find_protocol(data)
-    selection = read_selection(read_checkpoint(config.checkpoint, []).metadata)
+    checkpoint = read_checkpoint(config.checkpoint, [])
+    selection = read_selection(checkpoint.metadata)
     counts: Dict[str, Any] = {name: one.counts for name, one in results.items()}
     extra = {
         "checkpoint": config.checkpoint,
+        "model": {
+            "fingerprint": checkpoint_fingerprint(checkpoint),
+            "description": checkpoint.metadata.get("model"),
+        },
         "root": data.root if training is None else dict(data.roots),
+        "options": dict(data.options),
         "selection": selection,
         "training_protocol": None if training is None else training.stamp(),
         "splits": {name: one.splits for name, one in results.items() if one.splits},

@@ -64,10 +64,10 @@ def test_mean_over_targets_counts_each_alike_and_spreads_from_split_to_split():
 
 def test_targets_under_different_rules_have_no_mean():
     other = row(0.5, protocol=get_protocol("image-to-image"))
-    with pytest.raises(ValueError, match="grid was ranked under image-to-image, that"):
+    with pytest.raises(ValueError, match=r"grid was ranked under image-to-image \(ver"):
         average_targets({"viper": [row(0.5)], "grid": [other]}, {})
     other = row(0.5, ranking={"re_rank": {"k1": 20}})
-    with pytest.raises(ValueError, match="or otherwise prepared"):
+    with pytest.raises(ValueError, match="{'re_rank': {'k1': 20}}"):
         average_targets({"viper": [row(0.5)], "grid": [other]}, {})
 
 

@@ -6,7 +6,7 @@
 
 """Means of results: over splits of a data set, over runs, over targets; and how far splits or runs lie apart."""
 
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torchmultimodal_reid.evaluation.query_ranks import RankingMetrics
@@ -23,20 +23,28 @@ class AveragedMetrics(NamedTuple):
     deviation: Dict[str, float]
 
 
-def average_splits(metrics: Sequence[RankingMetrics]) -> AveragedMetrics:
+def average_splits(
+    metrics: Sequence[RankingMetrics], *, equal_sizes: bool = True
+) -> AveragedMetrics:
     """The mean over splits or runs, which counts each alike, and how far they lie apart.
 
+    Args:
+        metrics (Sequence[RankingMetrics]): Of each.
+        equal_sizes (bool): Whether all must have equally many queries. If not, the mean has their mean number, rounded.
+            Default: ``True``
+
     Raises:
-        ValueError: If there is none, or the splits do not have equally many queries.
+        ValueError: If there is none, or the splits do not have equally many queries but must.
     """
     counts = {(one.num_queries, one.num_valid_queries) for one in metrics}
-    if len(counts) != 1:
+    if not counts or (equal_sizes and len(counts) != 1):
         raise ValueError(
             f"splits to average must have equally many queries, got {sorted(counts)}"
         )
-    first = metrics[0]
-    mean = mean_metrics(metrics)._replace(
-        num_queries=first.num_queries, num_valid_queries=first.num_valid_queries
+    mean = mean_metrics(metrics)
+    mean = mean._replace(
+        num_queries=round(mean.num_queries / len(metrics)),
+        num_valid_queries=round(mean.num_valid_queries / len(metrics)),
     )
     return AveragedMetrics(mean, deviation_of(metrics))
 
@@ -97,18 +105,8 @@ def average_targets(
     Raises:
         ValueError: If a line was made under other rules on one target than on another.
     """
-    by_name = [{row.name: row for row in rows} for rows in results.values()]
     means = []
-    for name in by_name[0]:
-        if not all(name in lines for lines in by_name):
-            continue
-        rows = [lines[name] for lines in by_name]
-        for target, row in zip(results, rows):
-            if _rules(row) != _rules(rows[0]):
-                raise ValueError(
-                    f"{name!r} of {target} was ranked under {row.protocol.name}, that of {next(iter(results))} under "
-                    f"{rows[0].protocol.name}, or otherwise prepared; results under different rules have no mean"
-                )
+    for name, rows in _shared_rows(results):
         parts = [splits.get(target, {}).get(name, ()) for target in results]
         deviation = {}
         if len({len(part) for part in parts}) == 1:
@@ -122,6 +120,57 @@ def average_targets(
             )
         )
     return means
+
+
+def average_runs(
+    results: Mapping[str, Sequence[ResultRow]], *, equal_sizes: bool = True
+) -> List[ResultRow]:
+    """A line for the mean over runs of each line that all of them have, and how far the runs lie apart.
+
+    Args:
+        results (Mapping[str, Sequence[ResultRow]]): Lines of each run.
+        equal_sizes (bool): Whether all must have equally many queries. Default: ``True``
+
+    Raises:
+        ValueError: If a line was made under other rules in one run than in another, or with other numbers of queries.
+    """
+    means = []
+    for name, rows in _shared_rows(results):
+        mean, deviation = average_splits(
+            [row.metrics for row in rows], equal_sizes=equal_sizes
+        )
+        means.append(
+            rows[0]._replace(
+                name=f"mean of {len(rows)} runs: {name}",
+                metrics=mean,
+                deviation=deviation or None,
+            )
+        )
+    return means
+
+
+def _shared_rows(
+    results: Mapping[str, Sequence[ResultRow]],
+) -> Iterator[Tuple[str, List[ResultRow]]]:
+    """Lines by name that all results have, which must have been made under the same rules."""
+    by_name = [{row.name: row for row in rows} for rows in results.values()]
+    for name in by_name[0]:
+        if not all(name in lines for lines in by_name):
+            continue
+        rows = [lines[name] for lines in by_name]
+        for label, row in zip(results, rows):
+            if _rules(row) != _rules(rows[0]):
+                raise ValueError(
+                    f"{name!r} of {label} was ranked under {_told(row)}, that of {next(iter(results))} under "
+                    f"{_told(rows[0])}; results under different rules have no mean"
+                )
+        yield name, rows
+
+
+def _told(row: ResultRow) -> str:
+    rules = row.protocol
+    prepared = f", {dict(row.ranking)}" if row.ranking else ""
+    return f"{rules.name} (version {rules.version}, AP {rules.average_precision!r}{prepared})"
 
 
 def _rules(row: ResultRow) -> Tuple[object, object]:
