@@ -12,20 +12,77 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def test_python_runs():
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert blocks
-    names = {}
-    for block in blocks:
-        exec(block, names)
-    for embedding in (names["gallery"], names["by_text"], names["by_both"]):
-        torch.testing.assert_close(embedding.norm(dim=-1), torch.ones(2))
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def program_runs(block):
+    names = {"__name__": "__main__"}
+    exec(compile(block, "README.md", "exec"), names)
+    return names
+
+
+@pytest.fixture
+def folder(tmp_path, write_model, monkeypatch):
+    """What the README's programs expect where they are started: checkpoints and photos."""
+    write_model(tmp_path / "runs" / "finetune" / "best")
+    write_model(tmp_path / "runs" / "captioner" / "best", "vtbr")
+    (tmp_path / "photos").mkdir()
+    for i, name in enumerate("abcd"):
+        photo = Image.new("RGB", (20, 40), (60 * i, 255 - 60 * i, 100))
+        photo.save(tmp_path / "photos" / f"{name}.jpg")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder):
+    """Runs the block of the README in which a text occurs, alone, and returns its names."""
+
+    def run(part):
+        (block,) = [block for block in BLOCKS if part in block]
+        return program_runs(block)
+
+    return run
+
+
+@pytest.mark.parametrize("number", range(README.count("```python")))
+def test_every_python_block_runs_alone(number, folder):
+    if "GalleryIndex" in BLOCKS[number]:
+        pytest.importorskip("faiss")
+    program_runs(BLOCKS[number])
+
+
+def test_embedding(run):
+    names = run("by_text @ gallery.T")
+    assert names["similarity"].shape == (1, 4)
+    for rows in (names["gallery"], names["by_text"], names["by_both"]):
+        torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
+
+
+def test_searching(run, folder, capsys):
+    pytest.importorskip("faiss")
+    run("index.search")
+    lines = capsys.readouterr().out.splitlines()
+    found = [re.fullmatch(r"-?\d\.\d\d photos/[abcd]\.jpg", line) for line in lines]
+    assert len(lines) == 3 and all(found)
+    assert (folder / "runs" / "index" / "index.json").is_file()
+
+
+def test_captioning_and_loading(run, capsys):
+    names = run(".caption(")
+    assert isinstance(names["captions"], list) and len(names["captions"]) == 1
+    assert "mmet_for_reid (32, 16)" in capsys.readouterr().out
+
+
+def test_building(run):
+    assert run("mmet_tiny()")["embedding"].shape == (2, 192)
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
