@@ -13,7 +13,32 @@ from torch.utils.data import DataLoader, Dataset
 from torchmultimodal_reid.data.collate import Collate, PersonBatch
 from torchmultimodal_reid.data.dataset import PersonSample
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.samplers import StepBatchSampler, StepSampler
+from torchmultimodal_reid.data.sample import PersonImage
+from torchmultimodal_reid.data.samplers import (
+    IdentitySampler,
+    StepBatchSampler,
+    StepSampler,
+)
+
+
+def identity_sampler(
+    images: Sequence[PersonImage],
+    identities_per_batch: int,
+    images_per_identity: int,
+    seed: int,
+    rank: int,
+    world_size: int,
+) -> IdentitySampler:
+    """PxK batches of a reader's images: one person under several cameras, where there are several."""
+    return IdentitySampler(
+        [image.identity for image in images],
+        identities_per_batch,
+        images_per_identity,
+        seed,
+        rank,
+        world_size,
+        cameras=[image.camera for image in images],
+    )
 
 
 def training_loader(

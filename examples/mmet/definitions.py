@@ -14,25 +14,9 @@ from examples.common.data import DataConfig, ImageConfig
 from examples.common.engine import LoopConfig
 from examples.common.optim import OptimizerConfig, ScheduleConfig
 from examples.common.ranking import RankingConfig
+from examples.common.text import TextConfig
 from torchmultimodal_reid.evaluation.protocols import PROTOCOLS
 from torchmultimodal_reid.models.saved import MMET_BUILDERS
-
-
-@dataclass
-class TextConfig:
-    """Tokeniser and captions."""
-
-    vocabulary: Optional[str] = (
-        None  # a BERT vocab.txt; without it a tokeniser is trained on the captions
-    )
-    vocab_size: int = 2000  # of a tokeniser that is trained
-    max_length: int = 77  # longest caption in tokens; what goes past it is cut
-    overflow: str = "truncate"  # truncate or error: what happens to a longer caption
-
-    def __post_init__(self) -> None:
-        check_choice("text.overflow", self.overflow, ("truncate", "error"))
-        check_range("text.vocab_size", self.vocab_size, 1)
-        check_range("text.max_length", self.max_length, 3)
 
 
 @dataclass

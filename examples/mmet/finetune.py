@@ -14,29 +14,20 @@ from pathlib import Path
 from typing import Optional, Tuple, Union
 
 import torch
-from examples.common.config import load_config
 from examples.common.data import captioned, check_captions
-from examples.common.distributed import gather_batch_norms, make_accelerator
-from examples.common.engine import (
-    Evaluate,
-    find_checkpoint,
-    finished_steps,
-    Saved,
-    Trainer,
-)
-from examples.common.loaders import training_loader
-from examples.common.main import finish, run_main
-from examples.common.optim import build_optimizer, build_schedule
+from examples.common.distributed import gather_batch_norms
+from examples.common.engine import Evaluate, finished_steps, Saved
+from examples.common.loaders import identity_sampler, training_loader
+from examples.common.main import run_main
 from examples.common.retrieval import Retrieval, validate
-from examples.common.run import check_run, prepare_run
 from examples.common.selection import training_data
+from examples.common.session import open_session
 from examples.mmet.definitions import FinetuneConfig
 from examples.mmet.losses import ReIDLosses
 from examples.mmet.start import describe, new_tokenizer
 from torchmultimodal_reid.data.collate import Collate
 from torchmultimodal_reid.data.dataset import PersonDataset
 from torchmultimodal_reid.data.sample import PersonImage, relabel_identities
-from torchmultimodal_reid.data.samplers import IdentitySampler
 from torchmultimodal_reid.models.mmet import mmet_for_reid
 from torchmultimodal_reid.models.saved import (
     build_mmet,
@@ -74,19 +65,11 @@ def start_model(
 
 
 def main(argv: Optional[list] = None) -> None:
-    config, command = load_config(
-        FinetuneConfig,
-        argv,
-        prog="python -m examples.mmet.finetune",
-        description=__doc__,
+    config, session = open_session(
+        FinetuneConfig, argv, "examples.mmet.finetune", __doc__
     )
-    accelerator = make_accelerator(config.precision)
-    rank, world_size = accelerator.process_index, accelerator.num_processes
-    is_main, resume = accelerator.is_main_process, command.resume is not None
-    directory = check_run(
-        command.resume or config.output, resume=resume, is_main=is_main
-    )
-    checkpoint = find_checkpoint(directory, config.loop) if resume else None
+    accelerator = session.accelerator
+    checkpoint = session.find_checkpoint(config.loop)
 
     with_text = "text" in config.modalities
     images, validation, watched = training_data(config.data, config.seed)
@@ -115,14 +98,13 @@ def main(argv: Optional[list] = None) -> None:
         seed=config.seed,
         cache=config.data.cache,
     )
-    sampler = IdentitySampler(
-        [image.identity for image in images],
+    sampler = identity_sampler(
+        images,
         config.identities_per_batch,
         config.images_per_identity,
         derive_seed(config.seed, "identities"),
-        rank,
-        world_size,
-        cameras=[image.camera for image in images],
+        session.rank,
+        session.world_size,
     )
     loader = training_loader(
         dataset,
@@ -133,19 +115,15 @@ def main(argv: Optional[list] = None) -> None:
         workers=config.data.workers,
     )
 
-    trainer = Trainer(
-        directory,
-        accelerator,
+    trainer = session.make_trainer(
         model,
-        build_optimizer(model, config.optimizer),
-        build_schedule(config.schedule, config.loop.steps),
+        config.optimizer,
+        config.schedule,
         config.loop,
-        config.seed,
         config.losses,
         Saved({"model": description._asdict()}, model_files(tokenizer), watched),
+        checkpoint,
     )
-    if checkpoint is not None:
-        trainer.restore(checkpoint)
     losses = ReIDLosses(
         Normalize(description.mean, description.std).to(accelerator.device),
         config.losses,
@@ -161,9 +139,9 @@ def main(argv: Optional[list] = None) -> None:
         evaluate = partial(validate, retrieval, model.embed)
 
     # by now everything was looked at but the images themselves
-    prepare_run(directory, config, seed=config.seed, resume=resume, is_main=is_main)
+    session.prepare_run()
     trainer.fit(loader, losses, evaluate, description="fine-tune")
-    finish(trainer, "examples.mmet.finetune")
+    session.finish(trainer)
 
 
 if __name__ == "__main__":

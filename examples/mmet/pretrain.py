@@ -13,22 +13,13 @@ from functools import partial
 from typing import Optional, Tuple
 
 import torch
-from examples.common.config import load_config
 from examples.common.data import captioned, check_captions
-from examples.common.distributed import make_accelerator
-from examples.common.engine import (
-    Evaluate,
-    find_checkpoint,
-    finished_steps,
-    Saved,
-    Trainer,
-)
-from examples.common.loaders import training_loader
-from examples.common.main import finish, run_main
-from examples.common.optim import build_optimizer, build_schedule
+from examples.common.engine import Evaluate, finished_steps, Saved
+from examples.common.loaders import identity_sampler, training_loader
+from examples.common.main import run_main
 from examples.common.retrieval import Retrieval, validate
-from examples.common.run import check_run, prepare_run
 from examples.common.selection import training_data
+from examples.common.session import open_session
 from examples.mmet.definitions import PretrainConfig
 from examples.mmet.losses import PretrainingLosses
 from examples.mmet.pictures import draw_reconstruction
@@ -39,11 +30,7 @@ from torchmultimodal_reid.data.dataset import MixtureDataset, PersonDataset
 from torchmultimodal_reid.data.image_cache import ImageCache
 from torchmultimodal_reid.data.mixture import MixtureSampler
 from torchmultimodal_reid.data.sample import PersonImage, with_captions
-from torchmultimodal_reid.data.samplers import (
-    IdentitySampler,
-    ShuffleSampler,
-    StepSampler,
-)
+from torchmultimodal_reid.data.samplers import ShuffleSampler, StepSampler
 from torchmultimodal_reid.models.mmet_pretraining import (
     mmet_for_pretraining,
     multimodal_masking,
@@ -71,10 +58,8 @@ def build_sampler(
     k = config.images_per_identity
     if k is None:
         return ShuffleSampler(len(dataset), config.batch_size, seed, rank, world_size)
-    identities = [image.identity for image in dataset.images]
-    cameras = [image.camera for image in dataset.images]
-    return IdentitySampler(
-        identities, config.batch_size // k, k, seed, rank, world_size, cameras=cameras
+    return identity_sampler(
+        dataset.images, config.batch_size // k, k, seed, rank, world_size
     )
 
 
@@ -117,26 +102,20 @@ def build_data(
 
 
 def main(argv: Optional[list] = None) -> None:
-    config, command = load_config(
-        PretrainConfig,
-        argv,
-        prog="python -m examples.mmet.pretrain",
-        description=__doc__,
+    config, session = open_session(
+        PretrainConfig, argv, "examples.mmet.pretrain", __doc__
     )
-    accelerator = make_accelerator(config.precision)
-    rank, world_size = accelerator.process_index, accelerator.num_processes
-    is_main, resume = accelerator.is_main_process, command.resume is not None
-    directory = check_run(
-        command.resume or config.output, resume=resume, is_main=is_main
-    )
-    checkpoint = find_checkpoint(directory, config.loop) if resume else None
+    accelerator = session.accelerator
+    checkpoint = session.find_checkpoint(config.loop)
 
     images, validation, watched = training_data(config.data, config.seed)
     if checkpoint is None:
         tokenizer = new_tokenizer(config, images)
     else:
         tokenizer = read_tokenizer(checkpoint, read_description(checkpoint))
-    dataset, sampler = build_data(config, images, tokenizer, rank, world_size)
+    dataset, sampler = build_data(
+        config, images, tokenizer, session.rank, session.world_size
+    )
     loader = training_loader(
         dataset,
         sampler,
@@ -176,20 +155,16 @@ def main(argv: Optional[list] = None) -> None:
     ).to(accelerator.device)
     normalize = Normalize(config.image.mean, config.image.std).to(accelerator.device)
 
-    trainer = Trainer(
-        directory,
-        accelerator,
+    trainer = session.make_trainer(
         model,
-        build_optimizer(model, config.optimizer),
-        build_schedule(config.schedule, config.loop.steps),
+        config.optimizer,
+        config.schedule,
         config.loop,
-        config.seed,
         config.losses,
         Saved({"model": description._asdict()}, model_files(tokenizer), watched),
+        checkpoint,
     )
-    if checkpoint is not None:
-        trainer.restore(checkpoint)
-    losses = PretrainingLosses(normalize, config.losses, config.seed, rank)
+    losses = PretrainingLosses(normalize, config.losses, config.seed, session.rank)
     evaluate: Optional[Evaluate] = None
     if validation is not None and config.loop.evaluate_every > 0:
         read = CaptionTransform(tokenizer, config.text.max_length)
@@ -198,15 +173,20 @@ def main(argv: Optional[list] = None) -> None:
         evaluate = partial(validate, retrieval, contrastive_embed(encoders))
 
     # by now everything was looked at but the images themselves
-    prepare_run(directory, config, seed=config.seed, resume=resume, is_main=is_main)
+    session.prepare_run()
     trainer.fit(loader, losses, evaluate, description="pretrain")
 
     shown = with_captions(images if validation is None else validation.query)
-    if trainer.is_finished and config.losses["mmm_image"] > 0 and shown and is_main:
-        picture = directory / "reconstruction.png"
+    if (
+        trainer.is_finished
+        and config.losses["mmm_image"] > 0
+        and shown
+        and session.is_main
+    ):
+        picture = session.directory / "reconstruction.png"
         draw_reconstruction(model, shown, description, tokenizer, picture)
         print(f"written: {picture}")
-    finish(trainer, "examples.mmet.pretrain")
+    session.finish(trainer)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 from typing import Sequence, Union
 
 from examples.common.data import all_captions
+from examples.common.text import make_tokenizer
 from examples.mmet.definitions import FinetuneConfig, PretrainConfig
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.sample import PersonImage
@@ -26,17 +27,15 @@ def new_tokenizer(
     Raises:
         DataError: If pretraining needs captions to train on and there are none.
     """
-    if config.text.vocabulary is not None:
-        return WordPieceTokenizer.from_vocab(config.text.vocabulary)
     captions = all_captions(images)
-    if not captions and isinstance(config, PretrainConfig):
+    if captions or config.text.vocabulary is not None:
+        return make_tokenizer(config.text, captions)
+    if isinstance(config, PretrainConfig):
         raise DataError(
             f"none of the {len(images)} images has a caption to train a tokeniser on; expected a captions.json in "
             "data.root, or data.captions. To pretrain with images alone, give text.vocabulary"
         )
-    if not captions:
-        return WordPieceTokenizer(SPECIAL_TOKENS)
-    return WordPieceTokenizer.train(captions, config.text.vocab_size)
+    return WordPieceTokenizer(SPECIAL_TOKENS)
 
 
 def describe(

@@ -14,29 +14,20 @@ from functools import partial
 from typing import Optional
 
 import torch
-from examples.common.config import load_config
-from examples.common.distributed import gather_batch_norms, make_accelerator
-from examples.common.engine import (
-    Evaluate,
-    find_checkpoint,
-    finished_steps,
-    Saved,
-    Trainer,
-)
+from examples.common.distributed import gather_batch_norms
+from examples.common.engine import Evaluate, finished_steps, Saved
 from examples.common.epochs import in_steps
-from examples.common.loaders import training_loader
-from examples.common.main import finish, run_main
-from examples.common.optim import build_optimizer, build_schedule
+from examples.common.loaders import identity_sampler, training_loader
+from examples.common.main import run_main
 from examples.common.retrieval import Retrieval, validate
-from examples.common.run import check_run, prepare_run
 from examples.common.selection import training_data
+from examples.common.session import open_session
 from examples.vtbr.baseline_losses import BaselineLosses
 from examples.vtbr.finetune_definitions import FinetuneConfig
 from torch import Tensor
 from torchmultimodal_reid.architectures.reid import ReIDModel
 from torchmultimodal_reid.data.collate import Collate
 from torchmultimodal_reid.data.dataset import PersonDataset
-from torchmultimodal_reid.data.samplers import IdentitySampler
 from torchmultimodal_reid.models.backbone_weights import load_backbone_weights
 from torchmultimodal_reid.models.backbones import find_backbone
 from torchmultimodal_reid.models.saved_reid import build_reid, ReIDDescription
@@ -70,18 +61,10 @@ def embed_images(
 
 
 def main(argv: Optional[list] = None) -> None:
-    config, command = load_config(
-        FinetuneConfig,
-        argv,
-        prog="python -m examples.vtbr.finetune",
-        description=__doc__,
+    config, session = open_session(
+        FinetuneConfig, argv, "examples.vtbr.finetune", __doc__
     )
-    accelerator = make_accelerator(config.precision)
-    rank, world_size = accelerator.process_index, accelerator.num_processes
-    is_main, resume = accelerator.is_main_process, command.resume is not None
-    directory = check_run(
-        command.resume or config.output, resume=resume, is_main=is_main
-    )
+    accelerator = session.accelerator
 
     images, watched, watched_name = training_data(config.data, config.seed)
     num_identities = 1 + max(image.identity for image in images)
@@ -89,7 +72,7 @@ def main(argv: Optional[list] = None) -> None:
     loop, schedule = in_steps(
         config.epochs, config.loop, config.schedule, len(images), batch_size
     )
-    checkpoint = find_checkpoint(directory, loop) if resume else None
+    checkpoint = session.find_checkpoint(loop)
 
     torch.manual_seed(derive_seed(config.seed, "weights"))
     description = describe(config, num_identities)
@@ -119,14 +102,13 @@ def main(argv: Optional[list] = None) -> None:
         seed=config.seed,
         cache=config.data.cache,
     )
-    sampler = IdentitySampler(
-        [image.identity for image in images],
+    sampler = identity_sampler(
+        images,
         config.identities_per_batch,
         config.images_per_identity,
         derive_seed(config.seed, "identities"),
-        rank,
-        world_size,
-        cameras=[image.camera for image in images],
+        session.rank,
+        session.world_size,
     )
     loader = training_loader(
         dataset,
@@ -137,19 +119,15 @@ def main(argv: Optional[list] = None) -> None:
         workers=config.data.workers,
     )
 
-    trainer = Trainer(
-        directory,
-        accelerator,
+    trainer = session.make_trainer(
         model,
-        build_optimizer(model, config.optimizer),
-        build_schedule(schedule, loop.steps),
+        config.optimizer,
+        schedule,
         loop,
-        config.seed,
         config.losses,
         Saved({"model": description._asdict()}, {}, watched_name),
+        checkpoint,
     )
-    if checkpoint is not None:
-        trainer.restore(checkpoint)
     losses = BaselineLosses(
         Normalize(description.mean, description.std).to(accelerator.device),
         config.losses,
@@ -163,14 +141,14 @@ def main(argv: Optional[list] = None) -> None:
         evaluate = partial(validate, retrieval, partial(embed_images, model))
 
     # by now everything was looked at but the images themselves
-    prepare_run(directory, config, seed=config.seed, resume=resume, is_main=is_main)
-    if is_main:
+    session.prepare_run()
+    if session.is_main:
         print(
             f"{config.model.backbone} from {weights}; {num_identities} identities, {len(images)} images, "
             f"{loop.steps} steps"
         )
     trainer.fit(loader, losses, evaluate, description="fine-tune")
-    finish(trainer, "examples.vtbr.finetune")
+    session.finish(trainer)
 
 
 if __name__ == "__main__":

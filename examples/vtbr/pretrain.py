@@ -10,25 +10,18 @@ python -m examples.vtbr.pretrain --config examples/vtbr/configs/demo_pretrain.ya
 """
 
 from functools import partial
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Tuple
 
 import torch
-from examples.common.config import load_config
 from examples.common.data import all_captions, captioned, check_captions
-from examples.common.distributed import gather_batch_norms, make_accelerator
-from examples.common.engine import (
-    Evaluate,
-    find_checkpoint,
-    finished_steps,
-    Saved,
-    Trainer,
-)
+from examples.common.distributed import gather_batch_norms
+from examples.common.engine import Evaluate, finished_steps, Saved
 from examples.common.epochs import in_steps
 from examples.common.loaders import training_loader
-from examples.common.main import finish, run_main
-from examples.common.optim import build_optimizer, build_schedule
-from examples.common.run import check_run, prepare_run
+from examples.common.main import run_main
 from examples.common.selection import training_data
+from examples.common.session import open_session
+from examples.common.text import make_tokenizer
 from examples.vtbr.caption_evaluation import CaptionEvaluation, spread
 from examples.vtbr.pretrain_definitions import VTBRPretrainConfig
 from examples.vtbr.pretraining_tasks import TASKS
@@ -59,15 +52,6 @@ from torchmultimodal_reid.utils.seeding import derive_seed
 SHOWN = 24  # images in the picture of captions
 
 
-def new_tokenizer(
-    config: VTBRPretrainConfig, images: Sequence[PersonImage]
-) -> WordPieceTokenizer:
-    """BERT's vocabulary if one is given, else one that is trained on the training captions."""
-    if config.text.vocabulary is not None:
-        return WordPieceTokenizer.from_vocab(config.text.vocabulary)
-    return WordPieceTokenizer.train(all_captions(images), config.text.vocab_size)
-
-
 def describe(
     config: VTBRPretrainConfig, tokenizer: WordPieceTokenizer
 ) -> ModelDescription:
@@ -94,27 +78,19 @@ def describe(
 
 
 def main(argv: Optional[list] = None) -> None:
-    config, command = load_config(
-        VTBRPretrainConfig,
-        argv,
-        prog="python -m examples.vtbr.pretrain",
-        description=__doc__,
+    config, session = open_session(
+        VTBRPretrainConfig, argv, "examples.vtbr.pretrain", __doc__
     )
-    accelerator = make_accelerator(config.precision)
-    rank, world_size = accelerator.process_index, accelerator.num_processes
-    is_main, resume = accelerator.is_main_process, command.resume is not None
-    directory = check_run(
-        command.resume or config.output, resume=resume, is_main=is_main
-    )
+    accelerator = session.accelerator
 
     images, watched, watched_name = training_data(config.data, config.seed)
     images = captioned(images)
     loop, schedule = in_steps(
         config.epochs, config.loop, config.schedule, len(images), config.batch_size
     )
-    checkpoint = find_checkpoint(directory, loop) if resume else None
+    checkpoint = session.find_checkpoint(loop)
     if checkpoint is None:
-        tokenizer = new_tokenizer(config, images)
+        tokenizer = make_tokenizer(config.text, all_captions(images))
         description = describe(config, tokenizer)
     else:
         description = read_vtbr_description(checkpoint)
@@ -132,8 +108,8 @@ def main(argv: Optional[list] = None) -> None:
         len(dataset),
         config.batch_size,
         derive_seed(config.seed, "images"),
-        rank,
-        world_size,
+        session.rank,
+        session.world_size,
     )
     loader = training_loader(
         dataset,
@@ -151,20 +127,16 @@ def main(argv: Optional[list] = None) -> None:
     if config.model.channels_last:
         model.to(memory_format=torch.channels_last)
     normalize = Normalize(config.image.mean, config.image.std).to(accelerator.device)
-    task = TASKS[description.builder](tokenizer, normalize, config.seed, rank)
-    trainer = Trainer(
-        directory,
-        accelerator,
+    task = TASKS[description.builder](tokenizer, normalize, config.seed, session.rank)
+    trainer = session.make_trainer(
         model,
-        build_optimizer(model, config.optimizer),
-        build_schedule(schedule, loop.steps),
+        config.optimizer,
+        schedule,
         loop,
-        config.seed,
         dict.fromkeys(task.names, 1.0),
         Saved({"model": description._asdict()}, model_files(tokenizer), watched_name),
+        checkpoint,
     )
-    if checkpoint is not None:
-        trainer.restore(checkpoint)
     evaluate: Optional[Evaluate] = None
     held_out: Tuple[PersonImage, ...] = ()
     if watched is not None:
@@ -176,10 +148,14 @@ def main(argv: Optional[list] = None) -> None:
         evaluate = partial(evaluation, model)
 
     # by now everything was looked at but the images themselves
-    prepare_run(directory, config, seed=config.seed, resume=resume, is_main=is_main)
+    session.prepare_run()
     trainer.fit(loader, task, evaluate, description="pretrain")
 
-    if trainer.is_finished and isinstance(model, BidirectionalCaptioner) and is_main:
+    if (
+        trainer.is_finished
+        and isinstance(model, BidirectionalCaptioner)
+        and session.is_main
+    ):
         shown = spread(held_out or images, SHOWN)
         paths = [image.path for image in shown]
         figure = draw_captions(
@@ -188,8 +164,8 @@ def main(argv: Optional[list] = None) -> None:
             references=[image.captions[0] for image in shown],
             title="What the model writes (black), and what the data set says (grey)",
         )
-        print(f"written: {save_figure(figure, directory / 'captions.png')}")
-    finish(trainer, "examples.vtbr.pretrain")
+        print(f"written: {save_figure(figure, session.directory / 'captions.png')}")
+    session.finish(trainer)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from examples.common.data import DataConfig, ImageConfig
 from examples.common.engine import LoopConfig
 from examples.common.epochs import EpochConfig
 from examples.common.optim import OptimizerConfig, ScheduleConfig
-from examples.mmet.definitions import TextConfig
+from examples.common.text import TextConfig
 from torchmultimodal_reid.models.saved_vtbr import VTBR_MODELS
 
 SEARCHES = ("beam", "greedy", "nucleus")
