@@ -23,6 +23,7 @@ from examples.common.selection import selection_stamp, VALIDATION_SPLIT
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
 from torchmultimodal_reid.utils.checkpoint import Checkpoint, write_checkpoint
 from torchmultimodal_reid.utils.optimizer_state import (
     load_optimizer_state,
@@ -201,7 +202,7 @@ class Trainer:
         torch.manual_seed(derive_seed(self.seed, "step", self.step, rank))
         learning_rate = set_learning_rate(self.optimizer, self.schedule(self.step))
         model.train()
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), attention_kernel(self.accelerator.device):
             losses = compute_losses(model, batch, self.step)
         total = sum_losses(losses, self.weights)
         if not torch.isfinite(total):
