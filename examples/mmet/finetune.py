@@ -81,8 +81,12 @@ def main(argv: Optional[list] = None) -> None:
     source = config.pretrained if checkpoint is None else checkpoint.path
     encoders, tokenizer, description = start_model(config, images, source)
     num_identities = 1 + max(image.identity for image in images)
-    description = description._replace(num_identities=num_identities)
-    model = mmet_for_reid(encoders, num_identities=num_identities)
+    description = description._replace(
+        num_identities=num_identities, caption_share=config.caption_share
+    )
+    model = mmet_for_reid(
+        encoders, num_identities=num_identities, caption_share=config.caption_share
+    )
     gather_batch_norms(model, accelerator)
     model.to(accelerator.device)
 

@@ -32,11 +32,17 @@ class MMETForReID(nn.Module):
     A query is the mean of two of the multimodal encoder's class tokens: [CLS_M], and the one that came from [CLS_I], or
     from [CLS_T] where there is no image. Through [CLS_M] alone, which starts empty, all that the unimodal encoders know
     would have to pass the attention of the multimodal encoder; their own class tokens carry it along its residual
-    path. A caption adds to an image and does not replace it, so with both it is [CLS_I] that stays.
+    path. With both, a caption adds to an image and does not replace it: [CLS_I] stays, and a small share of the query
+    comes from [CLS_T]. That share is set, not learned: training identities are known by their images alone, so that
+    training asks less of captions than a search for new people does.
 
     Args:
         mmet (MMET): Gives the fused tokens of each kind of query.
         neck (BNNeck): Of the multimodal encoder's width.
+        caption_share (float): Of [CLS_T] in a query by image and caption, from 0 to 1. Default: 0.1
+
+    Raises:
+        ValueError: If ``caption_share`` is not within 0 and 1.
 
     Inputs:
         image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
@@ -44,10 +50,13 @@ class MMETForReID(nn.Module):
         text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
     """
 
-    def __init__(self, mmet: MMET, neck: BNNeck) -> None:
+    def __init__(self, mmet: MMET, neck: BNNeck, caption_share: float = 0.1) -> None:
         super().__init__()
+        if not 0 <= caption_share <= 1:
+            raise ValueError(f"caption_share must be from 0 to 1, got {caption_share}")
         self.mmet = mmet
         self.neck = neck
+        self.caption_share = caption_share
 
     def forward(
         self,
@@ -112,6 +121,10 @@ class MMETForReID(nn.Module):
         text: Optional[EncoderOutput],
         text_padding: Optional[Tensor],
     ) -> Tensor:
-        """The mean of [CLS_M] and of the first modality's class token, of shape ``(b, d)``."""
+        """The query before the neck, of shape ``(b, d)``."""
         tokens = self.mmet.encode_multimodal(image, text, text_padding)
-        return tokens[:, :2].mean(dim=1)
+        pooled = tokens[:, :2].mean(dim=1)
+        if image is None or text is None:
+            return pooled
+        caption = tokens[:, 1 + image.hidden.shape[1]]  # after [CLS_M] and the image
+        return pooled.lerp(caption, self.caption_share)

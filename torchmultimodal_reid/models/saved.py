@@ -45,6 +45,7 @@ class ModelDescription(NamedTuple):
     num_identities: Optional[int] = (
         None  # of the re-identification head; None without one
     )
+    caption_share: float = 0.0  # of that head; checkpoints of before it was told have 0
 
     @property
     def image_size(self) -> Tuple[int, int]:
@@ -116,7 +117,9 @@ def load(path: Union[str, Path]) -> LoadedModel:
             "encoders with load_mmet"
         )
     model: MMETForReID = mmet_for_reid(
-        build_mmet(description), num_identities=description.num_identities
+        build_mmet(description),
+        num_identities=description.num_identities,
+        caption_share=description.caption_share,
     )
     load_state_dict(model, checkpoint.tensors["model"], source=str(path))
     return LoadedModel(
