@@ -15,24 +15,17 @@ given once more. About 12 minutes a seed on two cores.
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Dict, List
 
-from examples.demo import CONFIGS, DOMAINS, read_results
+from examples.common.demonstration import read_results, run
+from examples.demo import CONFIGS, DOMAINS
 from tabulate import tabulate
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
 
 STARTS = ("pretrained", "random")
 QUERIES = ("image query", "text query", "image+text query")
-
-
-def run(module: str, *arguments: str) -> None:
-    """``python -m module arguments``; stops if it fails."""
-    print(f"$ python -m {module} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
 
 
 def train(datasets: Path, output: Path, seed: int) -> None:

@@ -18,22 +18,14 @@ is not made again, so the command can be stopped and given once more; both comma
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-from examples.demo import read_results
+from examples.common.demonstration import read_results, run
 from examples.demo_vtbr import CONFIGS, TESTED
 from tabulate import tabulate
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
-
-
-def run(module: str, *arguments: str) -> None:
-    """``python -m module arguments``; stops if it fails."""
-    print(f"$ python -m {module} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
 
 
 def percent(share: float) -> str:

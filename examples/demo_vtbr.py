@@ -12,14 +12,19 @@
 It takes minutes on two cores without a GPU. Each step is a command that is printed, and can be copied and changed.
 """
 
-import argparse
 import json
 import time
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
-from examples.demo import read_results, run
+from examples.common.demonstration import (
+    close,
+    parse,
+    percent_table,
+    read_results,
+    render,
+    run,
+)
 from tabulate import tabulate
 
 CONFIGS = "examples/vtbr/configs"
@@ -30,46 +35,27 @@ DOMAINS = {
     "seen": "--identities 300 --test-identities 150 --domain 1 --seed 1",
     "unseen": "--identities 102 --test-identities 100 --domain 2 --seed 2",
 }
-WORLD = "--cameras 6 --images-per-camera 2 --image-size 128 64"
 TESTED = ("seen", "unseen")
+Results = Dict[str, List[Dict[str, Any]]]  # domain -> rows of a results.json
 
 
-def render(datasets: Path) -> None:
-    """Renders the three domains."""
-    for name, arguments in DOMAINS.items():
-        run(
-            "torchmultimodal_reid.data.synthetic",
-            f"--out {datasets / name} {arguments} {WORLD}",
-        )
-
-
-def summary(results: Dict[str, Dict[str, List[Dict[str, Any]]]]) -> str:
+def summary(results: Dict[str, Results]) -> str:
     """One line for each start: mAP, rank-1 and mINP in percent of image queries in each domain; and what chance gives.
 
     Args:
-        results (Dict[str, Dict[str, List[Dict[str, Any]]]]): Start -> domain -> rows of a results.json.
+        results (Dict[str, Results]): By start.
     """
 
-    def line(title: str, name: str, of: Dict[str, List[Dict[str, Any]]]) -> List[str]:
-        cells = [title]
-        for rows in of.values():
-            metrics = next(row["metrics"] for row in rows if row["name"] == name)
-            values = (metrics["mAP"], metrics["cmc"][0], metrics["mINP"])
-            cells += [f"{100 * value:.1f}" for value in values]
-        return cells
+    def pick(name: str, domains: Results) -> List[Dict[str, Any]]:
+        return [
+            next(row for row in rows if row["name"] == name)
+            for rows in domains.values()
+        ]
 
-    lines = [line(f"from {start}", "image query", of) for start, of in results.items()]
+    lines = {f"from {start}": pick("image query", of) for start, of in results.items()}
     first = next(iter(results.values()))
-    lines.append(line("chance", "chance", first))
-    header = [""] + [
-        f"{domain} {name}" for domain in first for name in ("mAP", "rank-1", "mINP")
-    ]
-    return tabulate(
-        lines,
-        header,
-        disable_numparse=True,
-        colalign=["left"] + ["right"] * (len(header) - 1),
-    )
+    lines["chance"] = pick("chance", first)
+    return percent_table(lines, list(first))
 
 
 def best_captions(run_folder: Path) -> str:
@@ -86,43 +72,31 @@ def best_captions(run_folder: Path) -> str:
     return tabulate(rows, disable_numparse=True, colalign=("left", "right"))
 
 
-def parse() -> Tuple[Path, Path]:
-    parser = argparse.ArgumentParser(
-        prog="python -m examples.demo_vtbr", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument(
-        "--datasets",
-        type=Path,
-        default=Path("datasets") / "vtbr",
-        help="where the rendered domains go",
-    )
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs"),
-        help="where the runs go, each into a new folder",
-    )
-    arguments = parser.parse_args()
-    stamp = datetime.now().strftime("demo-vtbr-%Y%m%d-%H%M%S")
-    return arguments.datasets, arguments.runs / stamp
-
-
 def main() -> None:
     started = time.monotonic()
-    datasets, runs = parse()
-    render(datasets)
+    datasets, runs = parse(
+        "python -m examples.demo_vtbr",
+        __doc__,
+        Path("datasets") / "vtbr",
+        "demo-vtbr",
+    )
+    render(datasets, DOMAINS)
     pretrained = runs / "pretrain"
     run(
         "examples.vtbr.pretrain",
-        f"--config {CONFIGS}/demo_pretrain.yaml data.root={datasets / 'captions'} output={pretrained}",
+        f"--config={CONFIGS}/demo_pretrain.yaml",
+        f"data.root={datasets / 'captions'}",
+        f"output={pretrained}",
     )
     starts = {"random": "random", "VTBR": f"vtbr:{pretrained / 'best'}"}
-    results: Dict[str, Dict[str, List[Dict[str, Any]]]] = {}
+    results: Dict[str, Results] = {}
     for start, weights in starts.items():
         finetuned = runs / f"finetune-{start.lower()}"
         run(
             "examples.vtbr.finetune",
-            f"--config {CONFIGS}/demo_finetune.yaml data.root={datasets / 'seen'} model.weights={weights} "
+            f"--config={CONFIGS}/demo_finetune.yaml",
+            f"data.root={datasets / 'seen'}",
+            f"model.weights={weights}",
             f"output={finetuned}",
         )
         results[start] = {}
@@ -130,13 +104,19 @@ def main() -> None:
             output = runs / f"{name}-{start.lower()}"
             run(
                 "examples.vtbr.evaluate",
-                f"checkpoint={finetuned / 'best'} data.root={datasets / name} data.name={name} output={output}",
+                f"checkpoint={finetuned / 'best'}",
+                f"data.root={datasets / name}",
+                f"data.name={name}",
+                f"output={output}",
             )
             results[start][name] = read_results(output / "results.json")
     run(
         "examples.vtbr.caption",
-        f"checkpoint={pretrained / 'best'} images=[{datasets / 'unseen' / 'query'}] output={runs / 'captions'} "
-        "search=greedy shown=16",
+        f"checkpoint={pretrained / 'best'}",
+        f"images=[{datasets / 'unseen' / 'query'}]",
+        f"output={runs / 'captions'}",
+        "search=greedy",
+        "shown=16",
     )
     print("\nCaptions of people of the first domain that were held out\n")
     print(best_captions(pretrained))
@@ -144,9 +124,7 @@ def main() -> None:
         "\nRe-identification by images, in percent; fine-tuned on the seen domain only\n"
     )
     print(summary(results))
-    pictures = sorted(runs.rglob("*.png"))
-    print("\npictures:", *(f"  {path}" for path in pictures), sep="\n")
-    print(f"\n{time.monotonic() - started:.0f} s in all")
+    close(runs, started)
 
 
 if __name__ == "__main__":
