@@ -152,7 +152,7 @@ class FinetuneConfig:
         "image",
         "text",
     )  # image alone for data without captions
-    caption_share: float = 0.1  # of a query by image and caption: its own class token's
+    caption_weight: float = 0.15  # how much more a caption counts beside an image in a search
     label_smoothing: float = 0.1  # of the identity loss
     margin: Optional[float] = 0.3  # of the triplet loss; null for a soft margin
     temperature: float = 0.07  # of the contrasts
@@ -181,7 +181,7 @@ class FinetuneConfig:
             check_choice("modalities", name, ("image", "text"))
         if not self.modalities:
             raise ValueError("modalities must hold image, text or both, got none")
-        check_range("caption_share", self.caption_share, 0, 1)
+        check_range("caption_weight", self.caption_weight, 0)
         check_range("label_smoothing", self.label_smoothing, 0, 1)
         if self.temperature <= 0:
             raise ValueError(f"temperature must be above 0, got {self.temperature}")

@@ -82,10 +82,10 @@ def main(argv: Optional[list] = None) -> None:
     encoders, tokenizer, description = start_model(config, images, source)
     num_identities = 1 + max(image.identity for image in images)
     description = description._replace(
-        num_identities=num_identities, caption_share=config.caption_share
+        num_identities=num_identities, caption_weight=config.caption_weight
     )
     model = mmet_for_reid(
-        encoders, num_identities=num_identities, caption_share=config.caption_share
+        encoders, num_identities=num_identities, caption_weight=config.caption_weight
     )
     gather_batch_norms(model, accelerator)
     model.to(accelerator.device)

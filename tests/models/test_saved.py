@@ -29,14 +29,16 @@ def description(tiny, tokenizer):
         std=(1.0, 0.5, 0.25),
         tokenizer=tokenizer.fingerprint(),
         num_identities=3,
-        caption_share=0.25,
+        caption_weight=0.25,
     )
 
 
 @pytest.fixture
 def model(description):
     torch.manual_seed(0)
-    model = mmet_for_reid(build_mmet(description), num_identities=3, caption_share=0.25)
+    model = mmet_for_reid(
+        build_mmet(description), num_identities=3, caption_weight=0.25
+    )
     model.neck.norm.running_mean.normal_()
     return model.eval()
 

@@ -32,17 +32,20 @@ class MMETForReID(nn.Module):
     A query is the mean of two of the multimodal encoder's class tokens: [CLS_M], and the one that came from [CLS_I], or
     from [CLS_T] where there is no image. Through [CLS_M] alone, which starts empty, all that the unimodal encoders know
     would have to pass the attention of the multimodal encoder; their own class tokens carry it along its residual
-    path. With both, a caption adds to an image and does not replace it: [CLS_I] stays, and a small share of the query
-    comes from [CLS_T]. That share is set, not learned: training identities are known by their images alone, so that
-    training asks less of captions than a search for new people does.
+    path. A caption adds to an image and does not replace it, so with both it is [CLS_I] that stays.
+
+    To search with an image and a caption, :meth:`embed` adds ``caption_weight`` times the embedding of the caption alone:
+    training identities are known by their images, so that training asks less of a caption than a search for new people
+    does. In training the three kinds stay apart.
 
     Args:
         mmet (MMET): Gives the fused tokens of each kind of query.
         neck (BNNeck): Of the multimodal encoder's width.
-        caption_share (float): Of [CLS_T] in a query by image and caption, from 0 to 1. Default: 0.1
+        caption_weight (float): How much more a caption counts beside an image, 0 or above; for 0 the text is not looked
+            at once more. Default: 0.15
 
     Raises:
-        ValueError: If ``caption_share`` is not within 0 and 1.
+        ValueError: If ``caption_weight`` is negative.
 
     Inputs:
         image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
@@ -50,13 +53,13 @@ class MMETForReID(nn.Module):
         text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
     """
 
-    def __init__(self, mmet: MMET, neck: BNNeck, caption_share: float = 0.1) -> None:
+    def __init__(self, mmet: MMET, neck: BNNeck, caption_weight: float = 0.15) -> None:
         super().__init__()
-        if not 0 <= caption_share <= 1:
-            raise ValueError(f"caption_share must be from 0 to 1, got {caption_share}")
+        if not caption_weight >= 0:
+            raise ValueError(f"caption_weight must be 0 or above, got {caption_weight}")
         self.mmet = mmet
         self.neck = neck
-        self.caption_share = caption_share
+        self.caption_weight = caption_weight
 
     def forward(
         self,
@@ -108,11 +111,24 @@ class MMETForReID(nn.Module):
             )
         check_modalities(image, text)
         mmet = self.mmet
-        pooled = self._pool(
-            None if image is None else mmet.encode_image(image),
-            None if text is None else mmet.encode_text(text, text_padding),
-            text_padding,
+        encoded_image = None if image is None else mmet.encode_image(image)
+        encoded_text = None if text is None else mmet.encode_text(text, text_padding)
+        embedding = self._unit(encoded_image, encoded_text, text_padding)
+        if image is None or text is None or self.caption_weight == 0:
+            return embedding
+        caption = self._unit(None, encoded_text, text_padding)
+        return nn.functional.normalize(
+            embedding + self.caption_weight * caption, dim=-1
         )
+
+    def _unit(
+        self,
+        image: Optional[EncoderOutput],
+        text: Optional[EncoderOutput],
+        text_padding: Optional[Tensor],
+    ) -> Tensor:
+        """What the neck makes of a query, in float32 and of unit length."""
+        pooled = self._pool(image, text, text_padding)
         return nn.functional.normalize(self.neck.norm(pooled).float(), dim=-1)
 
     def _pool(
@@ -121,10 +137,6 @@ class MMETForReID(nn.Module):
         text: Optional[EncoderOutput],
         text_padding: Optional[Tensor],
     ) -> Tensor:
-        """The query before the neck, of shape ``(b, d)``."""
+        """The mean of [CLS_M] and of the first modality's class token, of shape ``(b, d)``."""
         tokens = self.mmet.encode_multimodal(image, text, text_padding)
-        pooled = tokens[:, :2].mean(dim=1)
-        if image is None or text is None:
-            return pooled
-        caption = tokens[:, 1 + image.hidden.shape[1]]  # after [CLS_M] and the image
-        return pooled.lerp(caption, self.caption_share)
+        return tokens[:, :2].mean(dim=1)

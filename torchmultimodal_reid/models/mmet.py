@@ -226,18 +226,17 @@ def mmet_base(
 
 
 def mmet_for_reid(
-    model: MMET, *, num_identities: int, caption_share: float = 0.1
+    model: MMET, *, num_identities: int, caption_weight: float = 0.15
 ) -> MMETForReID:
     """``model`` with a BNNeck for ``num_identities`` training identities.
 
     Args:
         model (MMET): From one of the builders here, pretrained or not. It is used, not copied.
         num_identities (int): Identities of the training set.
-        caption_share (float): How much of a query by image and caption comes from the caption's own class token.
-            Default: 0.1
+        caption_weight (float): How much more a caption counts beside an image in a search. Default: 0.15
     """
     width = model.get_submodule("image_to_mm").get_parameter("weight").shape[0]
-    return MMETForReID(model, BNNeck(width, num_identities), caption_share)
+    return MMETForReID(model, BNNeck(width, num_identities), caption_weight)
 
 
 def check_heads(**sizes: Tuple[int, int]) -> None:

@@ -45,7 +45,7 @@ class ModelDescription(NamedTuple):
     num_identities: Optional[int] = (
         None  # of the re-identification head; None without one
     )
-    caption_share: float = 0.0  # of that head; checkpoints of before it was told have 0
+    caption_weight: float = 0.0  # beside an image; older checkpoints do not tell it
 
     @property
     def image_size(self) -> Tuple[int, int]:
@@ -119,7 +119,7 @@ def load(path: Union[str, Path]) -> LoadedModel:
     model: MMETForReID = mmet_for_reid(
         build_mmet(description),
         num_identities=description.num_identities,
-        caption_share=description.caption_share,
+        caption_weight=description.caption_weight,
     )
     load_state_dict(model, checkpoint.tensors["model"], source=str(path))
     return LoadedModel(
