@@ -134,7 +134,7 @@ def _kind(description: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
 def _hashes(report: SavedReport) -> Dict[str, str]:
     """SHA-256 of the splits of each target that has some."""
     splits = report.extra.get("splits") or {}
-    return {name: one["stamp"]["sha256"] for name, one in splits.items()}
+    return {n: one["stamp"]["sha256"] for n, one in splits.items() if "stamp" in one}
 
 
 Ask = Callable[[SavedReport], Any]

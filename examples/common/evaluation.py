@@ -29,7 +29,7 @@ from examples.common.selection import (
     read_selection,
     TEST_SET_WARNING,
 )
-from examples.common.targets import evaluate_target, TargetResult
+from examples.common.targets import evaluate_target, format_galleries, TargetResult
 from torchmultimodal_reid.evaluation.averages import average_targets
 from torchmultimodal_reid.evaluation.protocols import get_protocol
 from torchmultimodal_reid.evaluation.report import (
@@ -133,7 +133,12 @@ def report_results(
         ]
     results = {
         target.name: evaluate_target(
-            target, features, config.protocol, config.ranking, config.breakdown
+            target,
+            features,
+            config.protocol,
+            config.ranking,
+            config.breakdown,
+            config.data.split_seed or 0,
         )
         for target, features in zip(targets, found)
     }
@@ -175,6 +180,9 @@ def report_results(
     )
     write_report(output / "results.json", report)
     title = _title(config, targets, found)
+    for name, result in results.items():
+        if result.splits is not None and "galleries" in result.splits:
+            title += f"\n{name}: {format_galleries(result.splits['galleries'])}"
     if chosen_on_test_set(selection):
         title = f"{title}\n{TEST_SET_WARNING}"
     print(format_table(rows, title=title))

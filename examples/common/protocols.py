@@ -13,7 +13,7 @@ from examples.common.data import DataConfig, read_split
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.registry import dataset_info, DATASETS, read_dataset
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
-from torchmultimodal_reid.evaluation.splits import draw_splits, SPLIT_SETS
+from torchmultimodal_reid.evaluation.splits import draw_splits, SPLIT_COUNTS
 from torchmultimodal_reid.evaluation.training_protocols import (
     get_training_protocol,
     merge_sources,
@@ -57,7 +57,7 @@ def find_protocol(config: DataConfig) -> Optional[TrainingProtocol]:
         return None
     protocol = get_training_protocol(config.protocol, tuple(DATASETS))
     for source in protocol.sources:
-        if source.dataset in protocol.targets and source.dataset in SPLIT_SETS:
+        if source.dataset in protocol.targets and source.dataset in SPLIT_COUNTS:
             raise DataError(
                 f"protocol {protocol.name}: each of the splits of {source.dataset} needs a model of its own, because "
                 f"others test the people that it learns from. Train and evaluate with data.dataset={source.dataset} "
@@ -84,7 +84,7 @@ def read_training(config: DataConfig) -> ReIDSplit:
     merged = ReIDSplit(config.title, "", merge_sources(protocol, sources), (), ())
     if not config.select_on_test_set:
         return merged
-    if len(protocol.targets) > 1 or protocol.targets[0] in SPLIT_SETS:
+    if len(protocol.targets) > 1 or protocol.targets[0] in SPLIT_COUNTS:
         raise DataError(
             f"data.select_on_test_set: protocol {protocol.name} is tested on splits of {', '.join(protocol.targets)}; "
             "there is no one test part to choose on"
@@ -106,7 +106,7 @@ def read_targets(config: DataConfig) -> Tuple[Target, ...]:
 
 
 def _read_target(config: DataConfig, name: str) -> Target:
-    if name not in SPLIT_SETS:
+    if name not in SPLIT_COUNTS:
         return Target(name, (_read(config, name),), None)
     splits, stamp = draw_splits(
         name, _root(config, name), seed=config.split_seed, **_options(config, name)

@@ -137,7 +137,9 @@ def check_targets(targets: Sequence[Target], name: Optional[str]) -> None:
             split = target.splits[0]
             camera_filter = uses_cameras(split)
             if name is not None:
-                camera_filter = get_protocol(name).camera_filter
+                rules = get_protocol(name)
+                # a gallery is drawn from the other cameras
+                camera_filter = rules.camera_filter or rules.gallery_draws > 0
             check_split(split, camera_filter)
         elif name is not None and get_protocol(name).query != "image":
             raise ValueError(

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.io import savemat
 from torchmultimodal_reid.data.cuhk02 import cuhk02
 from torchmultimodal_reid.data.cuhk03 import cuhk03
+from torchmultimodal_reid.data.cuhk03_classic import cuhk03_classic
 from torchmultimodal_reid.data.cuhk_sysu import cuhk_sysu
 from torchmultimodal_reid.data.errors import DataError
 
@@ -115,6 +116,7 @@ class TestCUHK03:
             10001
         }
         assert split.name == "cuhk03_classic_detected"
+        assert cuhk03_classic(str(root), split=1) == split
         with pytest.raises(DataError, match="no split 2; expected 0 to 1"):
             cuhk03(str(root), protocol="classic", split=2)
 

@@ -52,6 +52,13 @@ def test_table_reports_the_variant_of_the_protocol() -> None:
     assert "10.0" in format_table([ROWS[0]._replace(protocol=protocol)])
 
 
+def test_no_map_where_the_protocol_defines_none() -> None:
+    row = ROWS[0]._replace(protocol=get_protocol("image-to-image-single-gallery"))
+    row = row._replace(deviation={"mAP": 0.5, "rank1": 0.01})
+    line = format_table([row]).splitlines()[2]
+    assert line.split()[2:6] == ["-", "6.2", "±", "1.0"]
+
+
 def test_report_carries_its_stamp(tmp_path: Path) -> None:
     counts = {"query_rows": 10}
     path = tmp_path / "new" / "results.json"

@@ -95,6 +95,21 @@ def test_without_a_seed_the_splits_are_the_published_ones_if_there_are_any(roots
         draw_splits("grid", roots["grid"], seed=None)
 
 
+def test_classic_splits_of_cuhk03_are_the_published_ones_whatever_the_seed(monkeypatch):
+    def read(name, root, split):
+        images = tuple(
+            PersonImage(f"r/{person}.png", person, 0) for person in range(1467)
+        )
+        order = images[split:] + images[:split]
+        return ReIDSplit(name, root, order[100:], order[:100], order[:100])
+
+    monkeypatch.setattr("torchmultimodal_reid.evaluation.splits.read_dataset", read)
+    splits, stamp = draw_splits("cuhk03_classic", "r", seed=7)
+    assert len(splits) == stamp["count"] == 20
+    assert (stamp["rule"], stamp["seed"]) == ("published", None)
+    assert splits[3].query[0].identity == 3
+
+
 def test_sets_of_one_split_are_refused():
     with pytest.raises(ValueError, match="market1501 has no random splits"):
         draw_splits("market1501", "r")

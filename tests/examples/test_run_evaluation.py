@@ -129,6 +129,27 @@ def test_folder_of_a_target_that_is_not_there(evaluate):
         evaluate(data)
 
 
+def test_one_gallery_image_of_each_person_is_drawn(evaluate, build_market):
+    data = DataConfig(root=build_market(captions=False, per_camera=3), workers=0)
+    out, report = evaluate(data, protocol="image-to-image-single-gallery")
+    query, chance = report["results"]
+    assert query["protocol"]["gallery_draws"] == 10
+    assert query["protocol"]["average_precision"] == "none"
+    # two people with a query from each of two cameras; one gallery image of each
+    assert query["metrics"]["num_valid_queries"] == 4
+    assert set(query["metrics"]["cmc"]) == {1.0}
+    assert chance["metrics"]["cmc"][0] == 0.5
+    galleries = report["extra"]["splits"]["market1501"]["galleries"]
+    assert (galleries["count"], galleries["seed"]) == (10, 0)
+    assert f"10 galleries, of seed 0, sha256 {galleries['sha256'][:12]}" in out
+    (line,) = [x for x in out.splitlines() if x.startswith("image query")]
+    assert line.split()[2:4] == ["-", "100.0"]
+    data.split_seed = 1
+    other = evaluate(data, protocol="image-to-image-single-gallery")[1]
+    found = other["extra"]["splits"]["market1501"]["galleries"]
+    assert found["seed"] == 1 and found["sha256"] != galleries["sha256"]
+
+
 def test_what_was_done_before_ranking_stands_on_the_result(evaluate, build_market):
     data = DataConfig(root=build_market(captions=False), workers=0)
     ranking = RankingConfig(

@@ -196,6 +196,6 @@ INFO = DatasetInfo(
         "query": PartCounts(700, 1400, 2),
         "gallery": PartCounts(700, 5332, 2),
     },
-    note='labeled (`boxes="labeled"`): 7,368 / 1,400 / 5,328; `protocol="classic"`: 20 splits of 1,367 and 100 people; '
+    note='labeled (`boxes="labeled"`): 7,368 / 1,400 / 5,328; the classic protocol is `cuhk03_classic`; '
     "MATLAB's files need h5py and scipy",
 )

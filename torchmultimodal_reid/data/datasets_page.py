@@ -32,9 +32,42 @@ DETAILS = """
 ## Layouts
 
 Folders and file names as the archives unpack; options are the reader's keyword arguments, described in its docstring.
+MATLAB's files up to version 7 (`grid`, `ilids_vid`, the new protocol of `cuhk03`) are read by scipy, which is compiled
+code: a file that is cut short is an error, but some files whose bytes were changed end the whole process. Take them
+from their authors.
 
 | name | layout | get it from | note |
 |---|---|---|---|
+"""
+
+SHARDS = """
+## Shards
+
+A set of millions of files is read faster from tar shards, which any reader's data set can be written to:
+
+```
+python -m torchmultimodal_reid.data.shards finegpr FOLDER --out shards/finegpr
+```
+
+`pip install 'torchmultimodal-reid[streaming]'` installs what reads them. The recipes do not: they need a folder,
+because they draw samples by their number (K images of a person, a validation split by identity), and a stream has no
+numbers. A training loop of your own reads shards so; memory holds a few shards, whatever the size of the set:
+
+```python
+from torchmultimodal_reid.data.collate import Collate
+from torchmultimodal_reid.data.shards.dataset import ShardDataset
+from torchmultimodal_reid.data.shards.loader import ShardLoader
+from torchmultimodal_reid.transforms.image import TrainImageTransform
+
+transform = TrainImageTransform((256, 128))
+dataset = ShardDataset("shards/finegpr", "train", transform, relabel=True, endless=True)
+loader = ShardLoader(dataset, batch_size=64, collate=Collate(0), num_workers=2)
+for batch in loader:
+    ...  # batch.image (64, 3, 256, 128), uint8; batch.identity (64,), 0 to dataset.num_identities - 1
+```
+
+With captions, `ShardDataset` takes a `caption_transform` and `Collate` the tokeniser's `pad_id`. `rank` and
+`world_size` share the set among processes; `loader.state_dict()` is the position to go on from.
 """
 
 
@@ -47,6 +80,7 @@ def datasets_page() -> str:
         f"| `{i.name}` | {i.layout} | {i.source} | {i.note} |\n"
         for i in DATASETS.values()
     ]
+    lines.append(SHARDS)
     return "".join(lines)
 
 

@@ -59,11 +59,10 @@ def mean_metrics(
         weights (Optional[Sequence[float]]): How much each counts. Default: ``None``, all alike
     """
     weight = torch.tensor(weights or [1.0] * len(metrics)).double()
-    weight = weight / weight.sum()
 
     def mean(name: str) -> float:
         values = torch.tensor([getattr(one, name) for one in metrics]).double()
-        return float((values * weight).sum())
+        return float((values * weight).sum() / weight.sum())
 
     length = min(len(one.cmc) for one in metrics)
     cmc = torch.stack([one.cmc[:length].double() for one in metrics])
@@ -71,7 +70,7 @@ def mean_metrics(
         mean("mAP"),
         mean("mAP_trapezoid"),
         mean("mINP"),
-        (cmc * weight[:, None]).sum(0),
+        (cmc * weight[:, None]).sum(0) / weight.sum(),
         None,
         sum(one.num_queries for one in metrics),
         sum(one.num_valid_queries for one in metrics),

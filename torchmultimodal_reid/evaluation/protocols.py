@@ -29,12 +29,16 @@ class EvaluationProtocol:
         query (str): What the embedding of a query was made from: ``"image"``, ``"text"`` or ``"image+text"``.
         camera_filter (bool): Whether gallery images of the query's identity and the query's camera are dropped.
         average_precision (str): Which average precision is reported as mAP: ``"hits"`` (mean of the precision at each
-            hit, as torchreid, fast-reid and TransReID) or ``"trapezoid"`` (as Market-1501's Matlab code).
+            hit, as torchreid, fast-reid and TransReID), ``"trapezoid"`` (as Market-1501's Matlab code) or ``"none"``,
+            where the rules define none. Default: ``"hits"``
         metric (str): ``"cosine"`` or ``"euclidean"``.
         note (str): What a reader of the number must know.
         own_image_filter (bool): Whether the gallery entry that is the query's own image is dropped, and nothing else,
             for data without camera numbers. The features then hold the images' numbers from :func:`number_images` in
             place of cameras. Default: ``False``
+        gallery_draws (int): How often a gallery of one image of each person is drawn from the cameras that are not the
+            query's, see :func:`~torchmultimodal_reid.evaluation.gallery_draws.draw_galleries`; the result is the mean
+            over the draws. Default: 0, the gallery is searched as it is
     """
 
     name: str
@@ -45,6 +49,7 @@ class EvaluationProtocol:
     metric: str = "cosine"
     note: str = ""
     own_image_filter: bool = False
+    gallery_draws: int = 0
 
     @property
     def drops_matches(self) -> bool:
@@ -116,6 +121,17 @@ _CATALOGUE = (
         camera_filter=False,
         note="One gallery image of each person, of another view than the query; the mean over seeded splits whose hash "
         "stands on the result. " + _SKIPPED,
+    ),
+    EvaluationProtocol(
+        "image-to-image-single-gallery",
+        1,
+        "image",
+        camera_filter=False,
+        average_precision="none",
+        note="CUHK03's classic protocol: each image is searched in one random image of each person from the other "
+        "camera; the mean over 10 seeded draws, whose hash stands on the result. No mAP is defined. "
+        + _SKIPPED,
+        gallery_draws=10,
     ),
 )
 

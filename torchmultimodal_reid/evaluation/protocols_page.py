@@ -16,7 +16,9 @@ from torchmultimodal_reid.evaluation.protocols import EvaluationProtocol, PROTOC
 from torchmultimodal_reid.evaluation.shared_people import SHARED_PEOPLE
 from torchmultimodal_reid.evaluation.splits import (
     NUM_SPLITS,
+    ONLY_PUBLISHED,
     PUBLISHED_SPLITS,
+    SPLIT_COUNTS,
     SPLIT_SETS,
 )
 from torchmultimodal_reid.evaluation.training_protocols import (
@@ -52,11 +54,13 @@ SHARED = """
 SPLITS = """
 The splits of {sets} are drawn by their readers from `data.split_seed` (default 0; `null`: the published ones of
 {published}). The result is the mean over {count}; their SHA-256, the deviation and the numbers of each stand beside it.
+{only} has {only_count} splits, the published ones.
 
 ## What is asked, and how answers are counted
 
 `protocol=NAME` of an evaluation. Without it, each kind of query has its rules with cameras; the small sets are searched
-under `image-to-image-single-shot`; captioned images of which no camera is told, as CUHK-PEDES, under the rules without.
+under `image-to-image-single-shot`, cuhk03_classic under `image-to-image-single-gallery`; captioned images of which no
+camera is told, as CUHK-PEDES, under the rules without.
 AP is the mean of the precision at each hit ("hits") or the area by trapezoids ("trapezoid", Market-1501's Matlab code).
 
 | name | version | query | AP variant | camera rule | note |
@@ -74,7 +78,9 @@ def protocols_page() -> str:
     lines.append(
         SPLITS.format(
             sets=", ".join(SPLIT_SETS),
-            published=", ".join(PUBLISHED_SPLITS),
+            published=", ".join(x for x in PUBLISHED_SPLITS if x in SPLIT_SETS),
+            only=", ".join(ONLY_PUBLISHED),
+            only_count=SPLIT_COUNTS[ONLY_PUBLISHED[0]],
             count=NUM_SPLITS,
         )
     )
@@ -87,7 +93,7 @@ def _training_rows() -> List[str]:
     rows = [f"| `supervised:A` | 1 | A (train) | A |  | {note} |\n"]
     note = "Nothing of the target is seen in training."
     rows.append(
-        f"| `A-to-B` | 1 | A (train) | B | {NUM_SPLITS} if B is small | {note} |\n"
+        f"| `A-to-B` | 1 | A (train) | B | {NUM_SPLITS} if B is small; 20 of cuhk03_classic | {note} |\n"
     )
     names = [f"leave-one-out:{target}" for target in LEAVE_ONE_OUT]
     names += ["P1", "P1-duke"]
@@ -101,7 +107,7 @@ def _training_row(protocol: TrainingProtocol) -> str:
         f"{source.dataset} ({'train' if source.parts == TRAIN else 'all'})"
         for source in protocol.sources
     )
-    splits = str(NUM_SPLITS) if protocol.targets[0] in SPLIT_SETS else ""
+    splits = str(SPLIT_COUNTS.get(protocol.targets[0], ""))
     cells = [
         f"`{protocol.name}`",
         str(protocol.version),
@@ -119,6 +125,8 @@ def _evaluation_row(protocol: EvaluationProtocol) -> str:
         rule = "drops images of the query's identity and camera"
     elif protocol.own_image_filter:
         rule = "drops the query's own image"
+    elif protocol.gallery_draws:
+        rule = "searches in the other cameras"
     cells = [
         f"`{protocol.name}`",
         str(protocol.version),

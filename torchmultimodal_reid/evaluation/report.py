@@ -55,7 +55,7 @@ def format_table(rows: Sequence[ResultRow], title: Optional[str] = None) -> str:
         ]
         cells = [*map(_percent, shares)]
         for place, name in ((0, _map_name(row)), (1, "rank1"), (-1, "mINP")):
-            if row.deviation and name in row.deviation:
+            if name is not None and row.deviation and name in row.deviation:
                 cells[place] += f" ± {_percent(row.deviation[name])}"
         asked, valid = metrics.num_queries, metrics.num_valid_queries
         queries = str(valid) if valid == asked else f"{valid} of {asked}"
@@ -70,12 +70,14 @@ def format_table(rows: Sequence[ResultRow], title: Optional[str] = None) -> str:
 
 
 def reported_map(row: ResultRow) -> float:
-    """The mAP of the variant that the row's protocol asks for."""
-    return getattr(row.metrics, _map_name(row))
+    """The mAP of the variant that the row's protocol asks for; NaN where it defines none."""
+    name = _map_name(row)
+    return float("nan") if name is None else float(getattr(row.metrics, name))
 
 
-def _map_name(row: ResultRow) -> str:
-    return "mAP_trapezoid" if row.protocol.average_precision == "trapezoid" else "mAP"
+def _map_name(row: ResultRow) -> Optional[str]:
+    names = {"hits": "mAP", "trapezoid": "mAP_trapezoid", "none": None}
+    return names[row.protocol.average_precision]
 
 
 def _at_rank(metrics: RankingMetrics, rank: int) -> float:

@@ -32,11 +32,16 @@ SHARED_PEOPLE: Tuple[SharedPeople, ...] = (
         ("occluded_duke",),
         "Occluded-DukeMTMC is another cut of DukeMTMC-reID, the same people under the same cameras",
     ),
+    SharedPeople(
+        "cuhk03",
+        ("cuhk03_classic",),
+        "both are CUHK03, cut into parts in two ways",
+    ),
     SharedPeople("msmt17", ("icfg_pedes", "rstpreid"), _MSMT17),
     SharedPeople("icfg_pedes", ("rstpreid",), _MSMT17),
     SharedPeople(
         "cuhk_pedes",
-        ("cuhk03", "market1501", "cuhk_sysu", "viper"),
+        ("cuhk03", "cuhk03_classic", "market1501", "cuhk_sysu", "viper"),
         "CUHK-PEDES is captioned images of CUHK03, Market-1501, CUHK-SYSU, VIPeR and CUHK01, cut into parts of its own",
     ),
 )

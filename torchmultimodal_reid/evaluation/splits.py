@@ -20,8 +20,14 @@ from torchmultimodal_reid.data.sample import ReIDSplit
 NUM_SPLITS = 10
 # data sets whose results are means over splits, which their readers draw
 SPLIT_SETS = ("prid2011", "grid", "viper", "ilids")
-# those whose authors published the splits
-PUBLISHED_SPLITS = ("grid",)
+# and how many they are, of every data set that is tested on its splits
+SPLIT_COUNTS: Dict[str, int] = {
+    **{name: NUM_SPLITS for name in SPLIT_SETS},
+    "cuhk03_classic": 20,
+}
+# those whose authors published the splits; of the second, no others are drawn
+PUBLISHED_SPLITS = ("grid", "cuhk03_classic")
+ONLY_PUBLISHED = ("cuhk03_classic",)
 
 
 class SeededSplits(NamedTuple):
@@ -36,7 +42,7 @@ def draw_splits(
     root: str,
     *,
     seed: Optional[int] = 0,
-    count: int = NUM_SPLITS,
+    count: Optional[int] = None,
     **options: Any,
 ) -> SeededSplits:
     """Reads a small data set once for each of its splits, which its reader draws (``split=0``, ``split=1``, ...).
@@ -46,26 +52,30 @@ def draw_splits(
     release of torch.
 
     Args:
-        dataset (str): Of :data:`SPLIT_SETS`.
+        dataset (str): Of :data:`SPLIT_COUNTS`.
         root (str): As its reader takes it.
         seed (Optional[int]): Decides who is tested, and which image is the query where a reader draws it. ``None`` for
-            the published splits of :data:`PUBLISHED_SPLITS`, and 0 for the others. Default: 0
-        count (int): How many splits. Default: 10
+            the published splits of :data:`PUBLISHED_SPLITS`, and 0 for the others. Not used for
+            :data:`ONLY_PUBLISHED`. Default: 0
+        count (Optional[int]): How many splits. Default: ``None``, as many as :data:`SPLIT_COUNTS` says
         **options (Any): Others of the reader, such as ``captions``.
 
     Raises:
         ValueError: If there are no such splits, or an option would decide who is tested.
         DataError: If the counts are not the published ones, and what the reader raises.
     """
-    if dataset not in SPLIT_SETS:
+    if dataset not in SPLIT_COUNTS:
         raise ValueError(
-            f"{dataset} has no random splits; expected one of {', '.join(SPLIT_SETS)}"
+            f"{dataset} has no random splits; expected one of {', '.join(SPLIT_COUNTS)}"
         )
+    count = SPLIT_COUNTS[dataset] if count is None else count
     for option in ("split", "split_seed", "train_identities"):
         if option in options:
             raise ValueError(
                 f"option {option} of {dataset} is set by the average over its splits; leave it out"
             )
+    if dataset in ONLY_PUBLISHED:
+        seed = None
     is_published = seed is None and dataset in PUBLISHED_SPLITS
     if not is_published:
         seed = options["split_seed"] = seed or 0
@@ -86,13 +96,16 @@ def draw_splits(
 
 def _check_counts(dataset: str, root: str, split: ReIDSplit) -> None:
     published = dataset_info(dataset).counts
-    people = len({image.identity for image in split.train})
+    people, tested = (
+        len({image.identity for image in part}) for part in (split.train, split.query)
+    )
     for what, found, expected in (
         ("people to train on", people, published["train"].identities),
+        ("people to test on", tested, published["query"].identities),
         ("queries", len(split.query), published["query"].images),
         ("gallery images", len(split.gallery), published["gallery"].images),
     ):
-        if found != expected:
+        if expected is not None and found != expected:
             raise DataError(
                 f"{dataset} under {root}: expected {expected} {what} in a split, found {found}; is the data set whole?"
             )

@@ -40,7 +40,7 @@ class TrainingProtocol:
         name (str): Name, one line of a configuration.
         version (int): Rises whenever the same name would mean other data.
         sources (Tuple[Source, ...]): What to learn from.
-        targets (Tuple[str, ...]): What to test on. Those of ``SPLIT_SETS`` are tested on seeded splits.
+        targets (Tuple[str, ...]): What to test on. Those of ``SPLIT_COUNTS`` are tested on their splits.
         note (str): What a reader of the number must know. Default: ``""``
     """
 
