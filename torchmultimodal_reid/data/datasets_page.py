@@ -32,9 +32,8 @@ DETAILS = """
 ## Layouts
 
 Folders and file names as the archives unpack; options are the reader's keyword arguments, described in its docstring.
-MATLAB's files up to version 7 (`grid`, `ilids_vid`, the new protocol of `cuhk03`) are read by scipy, which is compiled
-code: a file that is cut short is an error, but some files whose bytes were changed end the whole process. Take them
-from their authors.
+MATLAB's files up to version 7 (`grid`, `ilids_vid`, the new protocol of `cuhk03`) are checked for damage, byte by byte,
+before scipy, which is compiled code, reads them.
 
 | name | layout | get it from | note |
 |---|---|---|---|

@@ -8,10 +8,12 @@
 
 import importlib
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any, Dict, Iterator, List, Sequence
 
 import numpy as np
 from torchmultimodal_reid.data.errors import DataError, listed
+from torchmultimodal_reid.data.mat5 import check_mat5
 
 INSTALL = "install it with: pip install 'torchmultimodal-reid[matlab]'"
 UP_TO_7 = "a MATLAB file of version 5 to 7"
@@ -21,8 +23,7 @@ VERSION_7_3 = "a MATLAB file of version 7.3 (HDF5)"
 def load_mat(path: str, keys: Sequence[str]) -> Dict[str, Any]:
     """Variables of a MATLAB file up to version 7, which needs scipy.
 
-    scipy's reader is compiled code. A file that is cut short is an error here, but some files whose bytes were changed
-    make it end the whole process: read such files from their authors only.
+    scipy's reader is compiled code that a damaged file can make end the whole process, so the file is checked first.
 
     Args:
         path (str): The file.
@@ -36,7 +37,9 @@ def load_mat(path: str, keys: Sequence[str]) -> Dict[str, Any]:
     """
     library = _library(path, "scipy.io")
     with errors_named(path, UP_TO_7), open(path, "rb") as file:
-        content = library.loadmat(file)
+        data = file.read()
+        check_mat5(data)
+        content = library.loadmat(BytesIO(data))
     check_keys(path, content, keys)
     return {key: content[key] for key in keys}
 
