@@ -58,6 +58,9 @@ class DataConfig:
     # choose the best model on the test part instead of a validation split; each result then says so
     select_on_test_set: bool = False
     workers: int = 2  # processes that load images
+    # training images that may prove unreadable, in each process; each is told of, and replaced by others of its
+    # identity; 0 ends the run at the first
+    max_unreadable: int = 10
     cache: bool = False  # keep the decoded images in shared memory
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class DataConfig:
                 )
         check_choice("data.missing_captions", self.missing_captions, ("error", "allow"))
         check_range("data.workers", self.workers, 0)
+        check_range("data.max_unreadable", self.max_unreadable, 0)
         if not 0 < self.identity_share <= 1:
             raise ValueError(
                 f"data.identity_share must be above 0 and at most 1, got {self.identity_share}"

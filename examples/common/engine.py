@@ -6,41 +6,27 @@
 
 """The training loop that the pretraining and the fine-tuning recipes share."""
 
-import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional
+from typing import Callable, Dict, Iterable, Mapping, Optional
 
 import torch
 from accelerate import Accelerator
 from examples.common.checks import check_range
 from examples.common.distributed import highest_over_processes, mean_over_processes
+from examples.common.failures import explain_failures
 from examples.common.logging import MetricsLogger
 from examples.common.optim import Schedule, set_learning_rate
-from examples.common.selection import selection_stamp, VALIDATION_SPLIT
-from torch import nn, Tensor
+from examples.common.run_checkpoints import finished_steps, RunCheckpoints, Saved
+from examples.common.signals import StopSignals
+from examples.common.skipped_steps import SkippedSteps
+from examples.common.training_step import LossFunction, TrainingStep
+from torch import nn
 from torchmultimodal_reid.data.collate import PersonBatch
-from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
-from torchmultimodal_reid.utils.checkpoint import Checkpoint, write_checkpoint
-from torchmultimodal_reid.utils.optimizer_state import (
-    load_optimizer_state,
-    optimizer_state,
-)
+from torchmultimodal_reid.utils.checkpoint import Checkpoint
 from torchmultimodal_reid.utils.seeding import derive_seed
-from torchmultimodal_reid.utils.state_dict import load_state_dict
-from torchmultimodal_reid.utils.step_checkpoints import (
-    latest_checkpoint,
-    prune_checkpoints,
-    step_name,
-)
 
-CHECKPOINTS = "checkpoints"
-BEST = "best"
 Evaluate = Callable[[], Dict[str, float]]
-LossFunction = Callable[[nn.Module, PersonBatch, int], Dict[str, Tensor]]
 
 
 @dataclass
@@ -48,7 +34,12 @@ class LoopConfig:
     """How long to train and how often to look."""
 
     steps: int = 1000  # optimizer steps of the whole run
+    # parts that each process cuts its batch into, for less memory; contrasts, triplets and batch norms then see one
+    # part at a time, other losses are those of the whole batch
+    accumulate: int = 1
     gradient_clip: float = 1.0  # largest norm of the gradient; 0 for no limit
+    # a step whose loss or gradient is not finite is skipped; so many in a row end the run
+    max_skipped: int = 10
     log_every: int = 20  # steps between two lines of the log
     checkpoint_every: int = (
         500  # steps between two checkpoints; the last step always has one
@@ -59,21 +50,10 @@ class LoopConfig:
     keep: int = 2  # how many checkpoints stay
 
     def __post_init__(self) -> None:
-        for key in ("steps", "log_every", "keep"):
+        for key in ("steps", "accumulate", "max_skipped", "log_every", "keep"):
             check_range(f"loop.{key}", getattr(self, key), 1)
         for key in ("gradient_clip", "checkpoint_every", "evaluate_every"):
             check_range(f"loop.{key}", getattr(self, key), 0)
-
-
-@dataclass
-class Saved:
-    """What goes into every checkpoint beside the weights."""
-
-    metadata: Mapping[str, Any]
-    files: Mapping[str, bytes]
-    watched: Optional[str] = (
-        VALIDATION_SPLIT  # what evaluate() of the training looks at
-    )
 
 
 class Trainer:
@@ -115,24 +95,21 @@ class Trainer:
         self.loop = loop
         self.seed = seed
         self.weights = weights
-        self.saved = saved
         self.step = 0
         self.best: Optional[Dict[str, float]] = None
         self.stop_signal: Optional[int] = None
+        self.checkpoints = RunCheckpoints(directory, model, saved, loop.keep)
+        self.skipped = SkippedSteps(directory, accelerator, loop.max_skipped)
+        self._last_batch_size = 0
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes back to a checkpoint of this run, from :func:`find_checkpoint`."""
-        load_state_dict(
-            self.model, checkpoint.tensors["model"], source=str(checkpoint.path)
-        )
-        load_optimizer_state(
-            self.optimizer,
-            list(self.model.named_parameters()),
-            checkpoint.tensors["optimizer"],
-            checkpoint.metadata["optimizer"],
-        )
+        """Goes back to a checkpoint of this run, from ``find_checkpoint``."""
+        self.checkpoints.restore(checkpoint, self.optimizer)
         self.step = finished_steps(checkpoint)
         self.best = checkpoint.metadata["best"]
+        self.skipped.restore(checkpoint.metadata.get("skipped"))
+        if self.accelerator.scaler is not None and checkpoint.metadata.get("scaler"):
+            self.accelerator.scaler.load_state_dict(checkpoint.metadata["scaler"])
 
     def fit(
         self,
@@ -141,7 +118,7 @@ class Trainer:
         evaluate: Optional[Evaluate] = None,
         description: str = "",
     ) -> None:
-        """Trains from the current step to the last, or to the one in which ``stop_signal`` came; either is saved.
+        """Trains from the current step to the last, or to the one in which a signal to stop came; either is saved.
 
         Args:
             batches (Iterable[PersonBatch]): One batch for each remaining step.
@@ -152,83 +129,64 @@ class Trainer:
 
         Raises:
             DataError: If a sample cannot be read. The run can be resumed once it was mended.
+            CheckpointError: If the disk is full.
+            ValueError: If the loss or the gradient is not finite over and over, or memory runs out.
         """
+        is_main = self.accelerator.is_main_process
         model, self.optimizer = self.accelerator.prepare(self.model, self.optimizer)
-        previous = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        take_step = TrainingStep(
+            self.accelerator,
+            model,
+            self.optimizer,
+            self.weights,
+            self.loop.gradient_clip,
+            self.loop.accumulate,
+        )
         logger = MetricsLogger(
             self.directory,
             self.loop.steps,
             resumed_step=self.step,
             every=self.loop.log_every,
-            is_main=self.accelerator.is_main_process,
+            is_main=is_main,
             description=description,
         )
-        try:
-            with logger:
-                for batch in batches:
-                    self._train_step(
-                        model, batch.to(self.accelerator.device), compute_losses, logger
-                    )
-                    if evaluate is not None and self._is_due(self.loop.evaluate_every):
-                        self._evaluate(evaluate, logger)
-                    # a signal may reach one process alone: they stop in the same step or would wait for each other
-                    stop = highest_over_processes(
-                        self.stop_signal or 0, self.accelerator
-                    )
-                    if stop or self._is_due(self.loop.checkpoint_every):
-                        self._save()
-                    if stop:
-                        self.stop_signal = stop
-                        break
-        except DataError as error:
-            raise DataError(
-                f"{error}. Mend it, and go on with --resume {self.directory}"
-            ) from error
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        explained = explain_failures(self.directory, self._memory_advice)
+        with StopSignals(is_main) as signals, explained, logger:
+            for batch in batches:
+                self._train_step(batch, take_step, compute_losses, logger)
+                if evaluate is not None and self._is_due(self.loop.evaluate_every):
+                    self._evaluate(evaluate, logger)
+                # a signal may reach one process alone: they stop in the same step or would wait for each other
+                stop = highest_over_processes(signals.received or 0, self.accelerator)
+                if stop or self._is_due(self.loop.checkpoint_every):
+                    self._save()
+                if stop:
+                    self.stop_signal = stop
+                    break
 
     def _train_step(
         self,
-        model: nn.Module,
         batch: PersonBatch,
+        take_step: TrainingStep,
         compute_losses: LossFunction,
         logger: MetricsLogger,
     ) -> None:
+        self._last_batch_size = len(batch.index)
         rank = self.accelerator.process_index
         torch.manual_seed(derive_seed(self.seed, "step", self.step, rank))
         learning_rate = set_learning_rate(self.optimizer, self.schedule(self.step))
-        model.train()
-        with self.accelerator.autocast(), attention_kernel(self.accelerator.device):
-            losses = compute_losses(model, batch, self.step)
-        total = sum_losses(losses, self.weights)
-        if not torch.isfinite(total):
-            values = ", ".join(
-                f"{name} {loss.item():.4g}" for name, loss in losses.items()
-            )
-            raise ValueError(
-                f"the loss is not finite at step {self.step} ({values}); lower optimizer.lr or loop.gradient_clip, and "
-                "resume"
-            )
-        self.accelerator.backward(total)
-        logged = {"loss": total.detach()}
-        logged.update({name: loss.detach() for name, loss in losses.items()})
-        if self.loop.gradient_clip > 0:
-            norm = self.accelerator.clip_grad_norm_(
-                model.parameters(), self.loop.gradient_clip
-            )
-            logged["gradient_norm"] = torch.as_tensor(norm).detach()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        batch = batch.to(self.accelerator.device)
+        result = take_step(batch, compute_losses, self.step)
         self.step += 1
+        told = self.skipped.note(self.step, batch, result)
+        if told is not None:
+            logger.message(told)
+        logged = result.logged
         if logger.is_due(self.step):
             logged = mean_over_processes(logged, self.accelerator)
         logger.step(
             self.step,
-            logged,
+            {**logged, "skipped_steps": self.skipped.total},
             num_images=len(batch.index) * self.accelerator.num_processes,
             learning_rate=learning_rate,
         )
@@ -238,57 +196,37 @@ class Trainer:
         metrics = evaluate()
         logger.write(self.step, metrics)
         shown = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        logger.message(f"step {self.step}, {self.saved.watched}: {shown}")
+        watched = self.checkpoints.saved.watched
+        logger.message(f"step {self.step}, {watched}: {shown}")
         if self.best is None or metrics["selection"] > self.best["selection"]:
             self.best = {**metrics, "step": self.step}
             if self.accelerator.is_main_process:
-                write_checkpoint(
-                    self.directory / BEST,
-                    {"model": self.model.state_dict()},
-                    {
-                        **self.saved.metadata,
-                        "step": self.step,
-                        "best": self.best,
-                        "selection": self._selection(is_best=True),
-                    },
-                    self.saved.files,
-                )
+                self.checkpoints.save_best(self.step, self.best)
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            state = optimizer_state(self.optimizer, list(self.model.named_parameters()))
-            folder = self.directory / CHECKPOINTS
-            folder.mkdir(exist_ok=True)
-            write_checkpoint(
-                folder / step_name(self.step),
-                {"model": self.model.state_dict(), "optimizer": state.tensors},
-                {
-                    **self.saved.metadata,
-                    "step": self.step,
-                    "best": self.best,
-                    "optimizer": state.metadata,
-                    "selection": self._selection(is_best=False),
-                },
-                self.saved.files,
+            scaler = self.accelerator.scaler
+            self.checkpoints.save(
+                self.step,
+                self.optimizer,
+                self.best,
+                skipped=self.skipped.state,
+                scaler=None if scaler is None else scaler.state_dict(),
             )
-            prune_checkpoints(folder, self.loop.keep)
         self.accelerator.wait_for_everyone()
-
-    def _selection(self, is_best: bool) -> Dict[str, Any]:
-        # what is never evaluated was not watched, whatever it is
-        watched = self.saved.watched if self.best is not None else None
-        return selection_stamp(watched, self.step, is_best)
 
     def _is_due(self, every: int) -> bool:
         return self.step == self.loop.steps or (every > 0 and self.step % every == 0)
 
-    def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
-        if number == self.stop_signal == signal.SIGINT:
-            raise KeyboardInterrupt  # a second Ctrl-C does not wait for the step
-        self.stop_signal = number
-        if self.accelerator.is_main_process:
-            # print() must not be called in the midst of another print()
-            os.write(2, b"\nfinishing this step, to save it\n")
+    def _memory_advice(self) -> str:
+        precision = self.accelerator.mixed_precision
+        size, parts = self._last_batch_size, self.loop.accumulate
+        shown = f"{size} samples" if parts == 1 else f"{parts} parts of {size // parts}"
+        lower = "" if precision == "bf16" else "precision=bf16, "
+        return (
+            f"at step {self.step}: a process has {shown} a step, in precision {precision}. Take a smaller batch, "
+            f"loop.accumulate={2 * parts} for the same one in smaller parts, {lower}or smaller images by image.size"
+        )
 
     @property
     def is_finished(self) -> bool:
@@ -298,48 +236,4 @@ class Trainer:
     @property
     def result(self) -> Path:
         """The checkpoint to go on with: the best on what was watched, or the last where nothing was evaluated."""
-        best = self.directory / BEST
-        return (
-            best
-            if best.is_dir()
-            else self.directory / CHECKPOINTS / step_name(self.step)
-        )
-
-
-def find_checkpoint(directory: Path, loop: LoopConfig) -> Optional[Checkpoint]:
-    """The newest whole checkpoint of the run in ``directory``; None if it was stopped before its first.
-
-    Raises:
-        CheckpointError: If there are checkpoints but each is broken.
-        ValueError: If the run has gone beyond ``loop.steps`` already.
-    """
-    checkpoint = latest_checkpoint(directory / CHECKPOINTS)
-    if finished_steps(checkpoint) > loop.steps:
-        raise ValueError(
-            f"the run in {directory} has {finished_steps(checkpoint)} finished steps, more than loop.steps {loop.steps}"
-        )
-    return checkpoint
-
-
-def finished_steps(checkpoint: Optional[Checkpoint]) -> int:
-    """How many steps were finished when ``checkpoint`` was written; 0 for none."""
-    return 0 if checkpoint is None else int(checkpoint.metadata["step"])
-
-
-def sum_losses(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The weighted sum of the losses whose weight is not 0.
-
-    Raises:
-        ValueError: If a loss has no weight, or none is left to train on.
-    """
-    unknown = sorted(set(losses) - set(weights))
-    if unknown:
-        raise ValueError(
-            f"losses {', '.join(unknown)} have no weight, expected one of each: {', '.join(weights)}"
-        )
-    terms: List[Tensor] = [
-        weights[name] * loss for name, loss in losses.items() if weights[name] != 0
-    ]
-    if not terms:
-        raise ValueError(f"every loss of this batch has weight 0: {', '.join(losses)}")
-    return torch.stack([term.float() for term in terms]).sum()
+        return self.checkpoints.result(self.step)

@@ -4,15 +4,13 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-"""Loaders whose errors and signals arrive as they would without worker processes."""
+"""The batches of a training and of an evaluation, whatever the number of worker processes."""
 
-import signal
-from typing import Any, Iterable, Iterator, List, Sequence, Union
+from typing import Sequence
 
-from torch.utils.data import DataLoader, Dataset
-from torchmultimodal_reid.data.collate import Collate, PersonBatch
-from torchmultimodal_reid.data.dataset import PersonSample
-from torchmultimodal_reid.data.errors import DataError
+from examples.common.patient_loader import PatientLoader
+from torch.utils.data import Dataset
+from torchmultimodal_reid.data.collate import Collate
 from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.data.samplers import (
     IdentitySampler,
@@ -49,10 +47,26 @@ def training_loader(
     start: int,
     stop: int,
     workers: int,
-) -> Iterable[PersonBatch]:
-    """One batch for each step from ``start`` to ``stop``; the worker count changes nothing but the speed."""
-    return _Loader(
-        dataset, collate, StepBatchSampler(sampler, start, stop), workers, prefetch=4
+    max_unreadable: int = 0,
+) -> PatientLoader:
+    """One batch for each step from ``start`` to ``stop``; the worker count changes nothing but the speed.
+
+    Args:
+        dataset (Dataset): Of samples.
+        sampler (StepSampler): The keys of each step.
+        collate (Collate): Samples to a batch.
+        start (int): First step: where a run begins or resumes. What came before it is not read again.
+        stop (int): Step to end before.
+        workers (int): Processes that read images.
+        max_unreadable (int): How many images may be replaced by others of their identities. Default: 0
+    """
+    return PatientLoader(
+        dataset,
+        collate,
+        lambda finished: StepBatchSampler(sampler, start + finished, stop),
+        workers,
+        prefetch=4,
+        max_unreadable=max_unreadable,
     )
 
 
@@ -64,7 +78,7 @@ def evaluation_loader(
     workers: int,
     rank: int = 0,
     world_size: int = 1,
-) -> Iterable[PersonBatch]:
+) -> PatientLoader:
     """Every row of this process's share, once and in order; nothing is dropped.
 
     Batches are dealt out whole: each is the very batch that one process would have, with the same padding, so that a
@@ -72,67 +86,7 @@ def evaluation_loader(
     """
     rows = list(range(len(dataset)))  # type: ignore[arg-type]
     batches = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
-    return _Loader(dataset, collate, batches[rank::world_size], workers, prefetch=2)
-
-
-class _Loader:
-    """A DataLoader that raises what is wrong with the data in this process, with its own text.
-
-    torch re-raises the exception of a worker with the worker's traceback for its text. So an error travels as a value.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        collate: Collate,
-        batches: Iterable[Sequence[Any]],
-        workers: int,
-        prefetch: int,
-    ) -> None:
-        self._loader = DataLoader(
-            _ErrorsAsValues(dataset),
-            batch_sampler=batches,  # type: ignore[arg-type]
-            collate_fn=_CollateUnlessError(collate),
-            num_workers=workers,
-            prefetch_factor=prefetch if workers else None,
-            worker_init_fn=_leave_signals_to_main,
-        )
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[PersonBatch]:
-        for batch in self._loader:
-            if isinstance(batch, DataError):
-                raise batch
-            yield batch
-
-
-class _ErrorsAsValues(Dataset):
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, key: Any) -> Union[PersonSample, DataError]:
-        try:
-            return self.dataset[key]
-        except DataError as error:
-            return error
-
-
-class _CollateUnlessError:
-    def __init__(self, collate: Collate) -> None:
-        self.collate = collate
-
-    def __call__(
-        self, samples: List[Union[PersonSample, DataError]]
-    ) -> Union[PersonBatch, DataError]:
-        for sample in samples:
-            if isinstance(sample, DataError):
-                return sample
-        return self.collate(samples)  # type: ignore[arg-type]
-
-
-def _leave_signals_to_main(worker: int) -> None:
-    """Ctrl-C and a scheduler's SIGTERM reach every process of a run; a worker goes on, for the last step needs it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    share = batches[rank::world_size]
+    return PatientLoader(
+        dataset, collate, lambda finished: share[finished:], workers, prefetch=2
+    )

@@ -49,6 +49,12 @@ def finish(trainer: "Trainer", module: str) -> None:
     """
     is_main = trainer.accelerator.is_main_process
     leave_process_group()
+    if is_main and trainer.skipped.total:
+        print(
+            f"warning: {trainer.skipped.total} of {trainer.step} steps were skipped, since their loss or gradient was "
+            "not finite",
+            file=sys.stderr,
+        )
     if trainer.is_finished:
         if is_main:
             print(f"done after {trainer.step} steps: {trainer.result}")

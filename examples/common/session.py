@@ -6,13 +6,14 @@
 
 """What every training recipe begins with: its configuration, the processes, the run's folder, the trainer."""
 
+import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 from accelerate import Accelerator
 from examples.common.config import ConfigT, load_config
 from examples.common.distributed import make_accelerator
-from examples.common.engine import find_checkpoint, LoopConfig, Saved, Trainer
+from examples.common.engine import LoopConfig, Trainer
 from examples.common.main import finish
 from examples.common.optim import (
     build_optimizer,
@@ -20,7 +21,9 @@ from examples.common.optim import (
     OptimizerConfig,
     ScheduleConfig,
 )
+from examples.common.patient_loader import PatientLoader
 from examples.common.run import check_run, prepare_run
+from examples.common.run_checkpoints import find_checkpoint, Saved
 from torch import nn
 from torchmultimodal_reid.utils.checkpoint import Checkpoint
 
@@ -51,7 +54,9 @@ class Session(NamedTuple):
 
     def find_checkpoint(self, loop: LoopConfig) -> Optional[Checkpoint]:
         """What a run that is resumed goes on from; None at its start."""
-        return find_checkpoint(self.directory, loop) if self.is_resumed else None
+        if not self.is_resumed:
+            return None
+        return find_checkpoint(self.directory, loop.steps)
 
     def make_trainer(
         self,
@@ -89,8 +94,11 @@ class Session(NamedTuple):
             is_main=self.is_main,
         )
 
-    def finish(self, trainer: Trainer) -> None:
-        """Says where the result is, or how to go on."""
+    def finish(self, trainer: Trainer, loader: PatientLoader) -> None:
+        """Says what went wrong on the way, and where the result is, or how to go on."""
+        summary = loader.summary()
+        if summary is not None:
+            print(f"warning: {summary}", file=sys.stderr)
         finish(trainer, self.recipe)
 
 

@@ -16,10 +16,11 @@ from typing import Optional, Tuple, Union
 import torch
 from examples.common.data import captioned, check_captions
 from examples.common.distributed import gather_batch_norms
-from examples.common.engine import Evaluate, finished_steps, Saved
+from examples.common.engine import Evaluate
 from examples.common.loaders import identity_sampler, training_loader
 from examples.common.main import run_main
 from examples.common.retrieval import Retrieval, validate
+from examples.common.run_checkpoints import finished_steps, Saved
 from examples.common.selection import training_data
 from examples.common.session import open_session
 from examples.mmet.definitions import FinetuneConfig
@@ -117,6 +118,7 @@ def main(argv: Optional[list] = None) -> None:
         start=finished_steps(checkpoint),
         stop=config.loop.steps,
         workers=config.data.workers,
+        max_unreadable=config.data.max_unreadable,
     )
 
     trainer = session.make_trainer(
@@ -145,7 +147,7 @@ def main(argv: Optional[list] = None) -> None:
     # by now everything was looked at but the images themselves
     session.prepare_run()
     trainer.fit(loader, losses, evaluate, description="fine-tune")
-    session.finish(trainer)
+    session.finish(trainer, loader)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from typing import Optional, Tuple
 
 import torch
 from examples.common.data import captioned, check_captions
-from examples.common.engine import Evaluate, finished_steps, Saved
+from examples.common.engine import Evaluate
 from examples.common.loaders import identity_sampler, training_loader
 from examples.common.main import run_main
 from examples.common.retrieval import Retrieval, validate
+from examples.common.run_checkpoints import finished_steps, Saved
 from examples.common.selection import training_data
 from examples.common.session import open_session
 from examples.mmet.definitions import PretrainConfig
@@ -123,6 +124,7 @@ def main(argv: Optional[list] = None) -> None:
         start=finished_steps(checkpoint),
         stop=config.loop.steps,
         workers=config.data.workers,
+        max_unreadable=config.data.max_unreadable,
     )
 
     torch.manual_seed(derive_seed(config.seed, "weights"))
@@ -186,7 +188,7 @@ def main(argv: Optional[list] = None) -> None:
         picture = session.directory / "reconstruction.png"
         draw_reconstruction(model, shown, description, tokenizer, picture)
         print(f"written: {picture}")
-    session.finish(trainer)
+    session.finish(trainer, loader)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ from typing import Optional
 
 import torch
 from examples.common.distributed import gather_batch_norms
-from examples.common.engine import Evaluate, finished_steps, Saved
+from examples.common.engine import Evaluate
 from examples.common.epochs import in_steps
 from examples.common.loaders import identity_sampler, training_loader
 from examples.common.main import run_main
 from examples.common.retrieval import Retrieval, validate
+from examples.common.run_checkpoints import finished_steps, Saved
 from examples.common.selection import training_data
 from examples.common.session import open_session
 from examples.vtbr.baseline_losses import BaselineLosses
@@ -117,6 +118,7 @@ def main(argv: Optional[list] = None) -> None:
         start=finished_steps(checkpoint),
         stop=loop.steps,
         workers=config.data.workers,
+        max_unreadable=config.data.max_unreadable,
     )
 
     trainer = session.make_trainer(
@@ -148,7 +150,7 @@ def main(argv: Optional[list] = None) -> None:
             f"{loop.steps} steps"
         )
     trainer.fit(loader, losses, evaluate, description="fine-tune")
-    session.finish(trainer)
+    session.finish(trainer, loader)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from typing import Optional, Tuple
 import torch
 from examples.common.data import all_captions, captioned, check_captions
 from examples.common.distributed import gather_batch_norms
-from examples.common.engine import Evaluate, finished_steps, Saved
+from examples.common.engine import Evaluate
 from examples.common.epochs import in_steps
 from examples.common.loaders import training_loader
 from examples.common.main import run_main
+from examples.common.run_checkpoints import finished_steps, Saved
 from examples.common.selection import training_data
 from examples.common.session import open_session
 from examples.common.text import make_tokenizer
@@ -118,6 +119,7 @@ def main(argv: Optional[list] = None) -> None:
         start=finished_steps(checkpoint),
         stop=loop.steps,
         workers=config.data.workers,
+        max_unreadable=config.data.max_unreadable,
     )
 
     torch.manual_seed(derive_seed(config.seed, "weights"))
@@ -165,7 +167,7 @@ def main(argv: Optional[list] = None) -> None:
             title="What the model writes (black), and what the data set says (grey)",
         )
         print(f"written: {save_figure(figure, session.directory / 'captions.png')}")
-    session.finish(trainer)
+    session.finish(trainer, loader)
 
 
 if __name__ == "__main__":

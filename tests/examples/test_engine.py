@@ -4,21 +4,17 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
+import json
+import math
 import os
 import signal
 
 import pytest
 import torch
 from accelerate import Accelerator
-from examples.common.engine import (
-    find_checkpoint,
-    finished_steps,
-    LoopConfig,
-    Saved,
-    sum_losses,
-    Trainer,
-)
+from examples.common.engine import LoopConfig, Trainer
 from examples.common.main import finish
+from examples.common.run_checkpoints import find_checkpoint, finished_steps, Saved
 from torch import nn
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.data.errors import DataError
@@ -26,7 +22,7 @@ from torchmultimodal_reid.data.errors import DataError
 
 def batch(value):
     rows = torch.zeros(1, dtype=torch.long)
-    return PersonBatch(None, torch.tensor([[value]]), None, rows, rows, rows)
+    return PersonBatch(None, torch.tensor([[float(value)]]), None, rows, rows, rows)
 
 
 def pull(model, batch, step):
@@ -74,7 +70,7 @@ def test_steps_and_checkpoints(trainer, tmp_path):
 def test_goes_on_from_a_checkpoint(trainer, tmp_path):
     trainer(steps=2).fit([batch(4)] * 2, pull)
     two = trainer()
-    checkpoint = find_checkpoint(tmp_path, two.loop)
+    checkpoint = find_checkpoint(tmp_path, two.loop.steps)
     assert finished_steps(checkpoint) == 2 and finished_steps(None) == 0
     two.restore(checkpoint)
     two.fit([batch(4)] * 2, pull)
@@ -82,12 +78,12 @@ def test_goes_on_from_a_checkpoint(trainer, tmp_path):
 
 
 def test_no_checkpoint_and_too_many_steps(trainer, tmp_path):
-    assert find_checkpoint(tmp_path, LoopConfig(steps=4)) is None
+    assert find_checkpoint(tmp_path, steps=4) is None
     trainer().fit([batch(4)] * 4, pull)
     with pytest.raises(
         ValueError, match="has 4 finished steps, more than loop.steps 3"
     ):
-        find_checkpoint(tmp_path, LoopConfig(steps=3))
+        find_checkpoint(tmp_path, steps=3)
 
 
 def test_best_is_kept(trainer, tmp_path):
@@ -148,37 +144,58 @@ def test_bad_sample_says_how_to_go_on(trainer, tmp_path):
         trainer().fit(batches(), pull)
 
 
-def test_loss_that_is_not_finite(trainer):
-    with pytest.raises(ValueError, match=r"not finite at step 0 \(distance nan\)"):
-        trainer().fit(
-            [batch(4)],
-            lambda model, batch, step: {"distance": model.weight.sum() * float("nan")},
+class TestStepsThatAreSkipped:
+    """Batches of NaN; a batch of 4 halves what is left of the way to 4."""
+
+    def test_weights_stay_and_it_is_told(self, trainer, tmp_path, capsys):
+        one = trainer()
+        one.fit([batch(4), batch(math.nan), batch(4), batch(math.inf)], pull)
+        assert one.model.weight.item() == 4 - 4 / 2**2
+        assert one.step == 4 and one.skipped.state == {"total": 2, "in_a_row": 1}
+        finish(one, "examples.x")
+        err = capsys.readouterr().err
+        assert "step 2 was skipped: its loss or gradient is not finite (loss nan" in err
+        assert "warning: 2 of 4 steps were skipped" in err
+        lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+        counts = [json.loads(line)["train/skipped_steps"] for line in lines]
+        assert counts == [0, 1, 1, 2]
+
+    def test_gradient_alone_is_not_finite(self, trainer):
+        one = trainer(steps=2)
+        # the square root of 0: a loss of 0, whose gradient is infinite
+        root = lambda model, batch, step: {"distance": model.weight.sum().sqrt()}
+        one.fit([batch(4)] * 2, root)
+        assert one.model.weight.item() == 0 and one.skipped.total == 2
+
+    def test_too_many_in_a_row_end_the_run(self, trainer, tmp_path):
+        one = trainer(steps=9, max_skipped=2)
+        bad = [batch(math.nan)._replace(paths=(f"{i}.jpg",)) for i in range(4)]
+        expected = (
+            r"not finite in 2 steps in a row, up to step 4 \(loss nan, distance nan.*"
+            rf"{tmp_path}/not_finite_step_00000004.json: 3.jpg.*--resume {tmp_path}$"
         )
+        with pytest.raises(ValueError, match=expected):
+            one.fit([bad[0], batch(4), bad[2], bad[3]], pull)
+        assert one.model.weight.item() == 2
+        (process,) = json.loads(
+            (tmp_path / "not_finite_step_00000004.json").read_text()
+        )
+        assert [(row["step"], row["images"]) for row in process] == [
+            (3, ["2.jpg"]),
+            (4, ["3.jpg"]),
+        ]
+
+    def test_count_outlives_a_stop(self, trainer, tmp_path):
+        trainer(steps=2).fit([batch(math.nan)] * 2, pull)
+        two = trainer(max_skipped=3)
+        two.restore(find_checkpoint(tmp_path, 4))
+        with pytest.raises(ValueError, match="in 3 steps in a row, up to step 3"):
+            two.fit([batch(math.nan)] * 2, pull)
 
 
-class TestSum:
-    def test_weights(self):
-        losses = {
-            "a": torch.tensor(2.0),
-            "b": torch.tensor(3.0),
-            "c": torch.tensor(float("nan")),
-        }
-        assert sum_losses(losses, {"a": 0.5, "b": 2.0, "c": 0.0, "d": 1.0}) == 7.0
-
-    def test_without_a_weight(self):
-        with pytest.raises(
-            ValueError, match="losses b have no weight, expected one of each: a"
-        ):
-            sum_losses({"b": torch.tensor(1.0)}, {"a": 1.0})
-
-    def test_none_left(self):
-        with pytest.raises(
-            ValueError, match="every loss of this batch has weight 0: a"
-        ):
-            sum_losses({"a": torch.tensor(1.0)}, {"a": 0.0})
-
-
-@pytest.mark.parametrize("key", ["steps", "log_every", "keep"])
+@pytest.mark.parametrize(
+    "key", ["steps", "accumulate", "max_skipped", "log_every", "keep"]
+)
 def test_loop_needs_at_least_one(key):
     with pytest.raises(ValueError, match=rf"loop\.{key} must be >= 1, got 0"):
         LoopConfig(**{key: 0})

@@ -21,6 +21,9 @@ class PersonBatch(NamedTuple):
         identity (Tensor): Long, of shape ``(b,)``.
         camera (Tensor): Long, of shape ``(b,)``.
         index (Tensor): Position of each sample in its data set, long, of shape ``(b,)``.
+        draw (Optional[Tensor]): Which draw of augmentation and caption each sample is, long, of shape ``(b,)``; within
+            a batch, index and draw tell one sample from any other. Default: ``None``
+        paths (Tuple[str, ...]): The image file of each sample; empty where they are not known. Default: ``()``
     """
 
     image: Optional[Tensor]
@@ -29,22 +32,27 @@ class PersonBatch(NamedTuple):
     identity: Tensor
     camera: Tensor
     index: Tensor  # type: ignore[assignment]  # shadows tuple.index
+    draw: Optional[Tensor] = None
+    paths: Tuple[str, ...] = ()
 
     def to(
         self, device: Union[str, torch.device], non_blocking: bool = False
     ) -> "PersonBatch":
         """The batch on another device."""
 
-        def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=non_blocking)
+        return PersonBatch._make(
+            (
+                part.to(device, non_blocking=non_blocking)
+                if isinstance(part, Tensor)
+                else part
+            )
+            for part in self
+        )
 
-        return PersonBatch(
-            image=None if self.image is None else move(self.image),
-            text=None if self.text is None else move(self.text),
-            text_padding=None if self.text_padding is None else move(self.text_padding),
-            identity=move(self.identity),
-            camera=move(self.camera),
-            index=move(self.index),
+    def part(self, start: int, stop: int) -> "PersonBatch":
+        """The samples from ``start`` to ``stop - 1``."""
+        return PersonBatch._make(
+            None if part is None else part[start:stop] for part in self
         )
 
 
@@ -74,6 +82,8 @@ class Collate:
             identity=torch.tensor([sample.identity for sample in samples]),
             camera=torch.tensor([sample.camera for sample in samples]),
             index=torch.tensor([sample.index for sample in samples]),
+            draw=torch.tensor([sample.draw for sample in samples]),
+            paths=tuple(sample.path for sample in samples),
         )
 
 

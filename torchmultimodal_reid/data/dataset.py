@@ -4,8 +4,19 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+from collections import defaultdict
+from typing import (
+    DefaultDict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchmultimodal_reid.data.errors import DataError, listed
@@ -18,6 +29,10 @@ from torchmultimodal_reid.data.sample_maker import (
     SampleMaker,
     TextTransform,
 )
+from torchmultimodal_reid.utils.seeding import generator_for
+
+# far above any draw of a sampler: an image that stands for another is augmented unlike itself in the same batch
+_REPLACEMENT = 1 << 60
 
 
 class SampleKey(NamedTuple):
@@ -75,6 +90,7 @@ class PersonDataset(Dataset):
         if caption_transform is not None:
             _check_captions(self.images)
         self._make = SampleMaker(image_transform, caption_transform, seed)
+        self._by_identity: Optional[DefaultDict[int, List[int]]] = None
         self.cache: Optional[ImageCache] = None
         if image_transform is not None and cache is not False:
             self.cache = _image_cache(self.images, image_transform.image_size, cache)
@@ -88,6 +104,24 @@ class PersonDataset(Dataset):
         person = self.images[key.index]
         read = read_image if self.cache is None else self._read_cached
         return self._make(person, key.index, key.draw, read)
+
+    def replacements(self, key: SampleKey) -> Iterator[SampleKey]:
+        """What may stand for a sample whose image cannot be read: the identity's other images.
+
+        Their order is drawn from ``(seed, index, draw)``, so that it is the same in any worker and after any break.
+
+        Args:
+            key (SampleKey): The sample that is missing.
+        """
+        if self._by_identity is None:
+            self._by_identity = defaultdict(list)
+            for index, image in enumerate(self.images):
+                self._by_identity[image.identity].append(index)
+        same = self._by_identity[self.images[key.index].identity]
+        generator = generator_for(self.seed, "replacement", key.index, key.draw)
+        for i in torch.randperm(len(same), generator=generator).tolist():
+            if same[i] != key.index:
+                yield key._replace(index=same[i], draw=key.draw + _REPLACEMENT)
 
     def _read_cached(self, path: str, image_size: Tuple[int, int]) -> Tensor:
         assert self.cache is not None
@@ -109,6 +143,10 @@ class MixtureDataset(Dataset):
 
     def __getitem__(self, key: SampleKey) -> PersonSample:
         return self.datasets[key.source][key]
+
+    def replacements(self, key: SampleKey) -> Iterator[SampleKey]:
+        """As ``PersonDataset.replacements``, of the sample's own data set."""
+        return self.datasets[key.source].replacements(key)
 
 
 def _check_captions(images: Sequence[PersonImage]) -> None:

@@ -11,6 +11,22 @@ class DataError(ValueError):
     """Something on disk is not what a reader expects. The message names the file, the value and what to do."""
 
 
+class UnreadableImageError(DataError):
+    """An image file is missing, cut short, damaged or no image at all. Another image may be taken in its place.
+
+    Args:
+        path (str): The file.
+        problem (str): What is wrong with it.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
+
+
 def listed(names: Sequence[str], limit: int = 5) -> str:
     """The first names of a long list and how many follow, for messages: ``a, b, c and 7 more``."""
     shown = ", ".join(names[:limit])

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
-from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.data.errors import UnreadableImageError
 
 # what PIL raises for files that are cut short or damaged: most formats OSError, PNG also SyntaxError and ValueError
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error)
@@ -29,7 +29,7 @@ def read_image(path: str, image_size: Optional[Sequence[int]] = None) -> Tensor:
         Tensor: uint8 image of shape ``(3, h, w)``.
 
     Raises:
-        DataError: If the file is missing, is not an image, or is cut short. Names the file.
+        UnreadableImageError: If the file is missing, is not an image, or is cut short. Names the file.
     """
     return decode_image(path, path, image_size)
 
@@ -50,7 +50,7 @@ def decode_image(
         Tensor: uint8 image of shape ``(3, h, w)``.
 
     Raises:
-        DataError: As ``read_image`` raises it.
+        UnreadableImageError: As ``read_image`` raises it.
     """
     try:
         with Image.open(source) as file:
@@ -59,18 +59,19 @@ def decode_image(
                 file.draft("RGB", (2 * width, 2 * height))
             image = file.convert("RGB")
     except FileNotFoundError as error:
-        raise DataError(
-            f"{path}: the image is not there; was it moved after the data set was read?"
+        raise UnreadableImageError(
+            path, "the image is not there; was it moved after the data set was read?"
         ) from error
     except UnidentifiedImageError as error:
-        raise DataError(
-            f"{path}: not an image, or of a format that PIL does not know"
+        raise UnreadableImageError(
+            path, "not an image, or of a format that PIL does not know"
         ) from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: too large for an image: {error}") from error
+        raise UnreadableImageError(path, f"too large for an image: {error}") from error
     except _DAMAGED as error:
-        raise DataError(
-            f"{path}: the image cannot be read, it is cut short or damaged ({error}); replace it or take it out"
+        raise UnreadableImageError(
+            path,
+            f"the image cannot be read, it is cut short or damaged ({error}); replace it or take it out",
         ) from error
     if image_size is not None and image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)

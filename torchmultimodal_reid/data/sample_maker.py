@@ -39,6 +39,8 @@ class PersonSample(NamedTuple):
         identity (int): As in the data set's ``PersonImage``.
         camera (int): As in the data set's ``PersonImage``.
         index (int): The image's position in the data set.
+        draw (int): Which draw of augmentation and caption it is. Default: 0
+        path (str): The image's file, as in the data set's ``PersonImage``. Default: ``""``
     """
 
     image: Optional[Tensor]
@@ -46,6 +48,8 @@ class PersonSample(NamedTuple):
     identity: int
     camera: int
     index: int  # type: ignore[assignment]  # shadows tuple.index
+    draw: int = 0
+    path: str = ""
 
 
 class SampleMaker:
@@ -91,7 +95,9 @@ class SampleMaker:
             pixels = read(person.path, self.image_transform.image_size)
             image, flipped = self.image_transform(pixels, generator)
         text = self._text(person, caption, flipped)
-        return PersonSample(image, text, person.identity, person.camera, index)
+        return PersonSample(
+            image, text, person.identity, person.camera, index, draw, person.path
+        )
 
     def _caption(
         self, person: PersonImage, generator: torch.Generator

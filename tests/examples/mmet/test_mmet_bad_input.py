@@ -459,6 +459,11 @@ def test_loss_that_is_not_finite(run, world, tmp_path, tools):
         "loop.gradient_clip=0",
         "schedule.warmup_steps=0",
         "loop.evaluate_every=0",
+        "loop.max_skipped=3",
     ]
     outcome = run("pretrain", tools.debug("pretrain", world, tmp_path / "run", *more))
-    assert_refused(outcome, r"the loss is not finite at step \d .*lower optimizer\.lr")
+    assert_refused(
+        outcome, r"not finite in 3 steps in a row, up to step \d .*Lower optimizer\.lr"
+    )
+    (names,) = (tmp_path / "run").glob("not_finite_step_*.json")
+    assert "bounding_box_train" in names.read_text()
