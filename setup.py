@@ -65,6 +65,8 @@ setup(
         # training from tar shards
         "streaming": ["webdataset>=0.2.86"],
         "search": ["faiss-cpu>=1.8"],
+        # graphs for ONNX; those for torch.export need nothing more
+        "export": ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"],
         "dev": requirements("dev-requirements.txt"),
     },
     classifiers=[

@@ -112,6 +112,10 @@ def market(build_market: Callable[..., str]) -> ReIDSplit:
 @pytest.fixture
 def tokenizer() -> WordPieceTokenizer:
     """A tokeniser that knows the words of ``build_market``'s captions."""
+    return _tokenizer()
+
+
+def _tokenizer() -> WordPieceTokenizer:
     captions = [
         f"A person in a {color} coat, seen from the left or the right. Someone wears {color} clothes."
         for color in COLORS
@@ -122,12 +126,14 @@ def tokenizer() -> WordPieceTokenizer:
 NORMALIZATION: Dict[str, Any] = {"mean": (0.5, 0.25, 0.125), "std": (1.0, 0.5, 0.25)}
 
 
-@pytest.fixture
-def write_model(tokenizer: WordPieceTokenizer) -> Callable[..., Path]:
+@pytest.fixture(scope="session")
+def write_model() -> Callable[..., Path]:
     """Writes the checkpoint of a tiny model with random weights: ``write_model(folder, "mmet_for_reid")``.
 
     Kinds are those of ``Loaded.kind``. Images are 32 x 16 pixels, or 64 x 32 where a CNN looks at them.
     """
+
+    tokenizer = _tokenizer()
 
     def write(folder: Path, kind: str = "mmet_for_reid", **changed: Any) -> Path:
         torch.manual_seed(0)

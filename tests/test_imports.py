@@ -21,6 +21,7 @@ FORBIDDEN = {
     "architectures": {"generation", "models"},
     "generation": {"models"},
     "models": set(),
+    "export": set(),
     "data": {"architectures", "models"},
     "transforms": {"architectures", "models"},
     "evaluation": {"architectures", "models"},

@@ -170,7 +170,8 @@ def check_modalities(image: Optional[Tensor], text: Optional[Tensor]) -> None:
     """Raises a ValueError unless there is an image, a text, or as many of the one as of the other."""
     if image is None and text is None:
         raise ValueError("got neither image nor text, expected one of them or both")
-    if image is not None and text is not None and len(image) != len(text):
+    # shape[0] and not len: torch.export takes the latter for a constant
+    if image is not None and text is not None and image.shape[0] != text.shape[0]:
         raise ValueError(
             f"got {len(image)} images and {len(text)} captions, expected as many of the one as of the other"
         )

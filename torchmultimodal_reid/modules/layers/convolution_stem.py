@@ -89,7 +89,8 @@ class ConvolutionPatchEmbeddings(nn.Module):
                 self.mask_token.to(tokens.dtype),
                 tokens,
             )
-        cls_token = self.cls_token.to(tokens.dtype).expand(len(tokens), -1, -1)
+        # shape[0] and not len: torch.export takes the latter for a constant
+        cls_token = self.cls_token.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
         tokens = torch.cat([cls_token, tokens], dim=1) + self.position_embeddings
         return PatchEmbeddingsOutput(embeddings=tokens)
 
