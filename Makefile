@@ -2,6 +2,7 @@
 # make demo-vtbr   the same for VTBR: captions teach a ResNet, and the ResNet does re-identification
 # make test   the whole test suite
 # make lint   formatting, flake8 and types
+# make upstream-check PART=modules/masking/token_masking.py   would TorchMultimodal take this part? PART=all: all of them
 # make bench  time and memory against reference algorithms, at Market-1501's size
 #
 # Each target first makes the virtual environment $(VENV), where it is missing or older than the lists of dependencies.
@@ -15,12 +16,16 @@ DEMO_ARGS ?=
 # each is benchmarks/NAME.py, which writes its results into $(BENCH_OUT)/NAME.json; some minutes and 8 GB of memory
 BENCHMARKS ?= ranking re_ranking
 BENCH_OUT ?= runs/bench
+# a file or folder of modules/ or transforms/; upstream's old tools have an environment of their own, of Python 3.8 to 3.11
+PART ?= all
+UPSTREAM_VENV ?= .venv-upstream
+UPSTREAM_PYTHON ?= $(PYTHON)
 
 BIN = $(VENV)/bin
-SOURCES = torchmultimodal_reid examples tests hubconf.py setup.py $(wildcard benchmarks)
+SOURCES = torchmultimodal_reid examples tests upstream hubconf.py setup.py $(wildcard benchmarks)
 LISTS = setup.py constraints.txt
 
-.PHONY: help demo demo-vtbr test lint format types bench clean
+.PHONY: help demo demo-vtbr test lint format types bench upstream-check clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,6 +50,9 @@ types: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --json $(BENCH_OUT)/$$name.json; done
 
+upstream-check: $(VENV)/.installed-dev $(UPSTREAM_VENV)/.installed
+	$(BIN)/python -m upstream $(PART) --tools $(UPSTREAM_VENV)
+
 format: $(VENV)/.installed-dev
 	$(BIN)/python -m ufmt format $(SOURCES)
 
@@ -61,6 +69,13 @@ $(VENV)/.installed-dev: dev-requirements.txt $(VENV)/.installed
 	$(BIN)/python -m pip install $(PIP_ARGS) --requirement dev-requirements.txt
 	touch $@
 
+$(UPSTREAM_VENV)/.installed: upstream/requirements.txt
+	@$(UPSTREAM_PYTHON) -c 'import sys; sys.exit(not (3, 8) <= sys.version_info < (3, 12))' \
+		|| { echo "Upstream's tools need Python 3.8 to 3.11. Say which: make upstream-check UPSTREAM_PYTHON=python3.11"; exit 1; }
+	$(UPSTREAM_PYTHON) -m venv $(UPSTREAM_VENV)
+	$(UPSTREAM_VENV)/bin/python -m pip install --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache
+	rm -rf $(VENV) $(UPSTREAM_VENV) build *.egg-info .mypy_cache .pytest_cache
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

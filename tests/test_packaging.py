@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("torchmultimodal_reid", "examples", "tests")
+FOLDERS = ("torchmultimodal_reid", "examples", "tests", "upstream")
 FILES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 HEADER = """\
 # Copyright (c) torchmultimodal_reid contributors.

@@ -7,6 +7,13 @@
 import pytest
 import torch
 from torchmultimodal_reid.transforms.caption import CaptionTransform, swap_left_right
+from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    captions = ["A red coat, a blue coat.", "Seen from the left or from the right."]
+    return WordPieceTokenizer.train(captions, vocab_size=200)
 
 
 @pytest.mark.parametrize(

@@ -7,24 +7,21 @@
 import pytest
 import torch
 from torch import nn
-from torchmultimodal_reid.models.vtbr import caption_decoder
+from torchmultimodal.modules.layers.normalizations import Fp32LayerNorm
+from torchmultimodal_reid.modules.decoders.caption_decoder import CaptionDecoder
 from torchmultimodal_reid.modules.layers.cached_attention import (
     CachedCrossAttention,
     CachedSelfAttention,
+)
+from torchmultimodal_reid.modules.layers.caption_decoder_layer import (
+    CaptionDecoderLayer,
 )
 
 
 def build(norm_first=False, causal=True, dropout=0.0):
     torch.manual_seed(0)
-    decoder = caption_decoder(
-        d_model=16,
-        n_layer=2,
-        n_head=4,
-        dim_feedforward=32,
-        dropout=dropout,
-        norm_first=norm_first,
-        causal=causal,
-    )
+    layers = [CaptionDecoderLayer(16, 4, 32, dropout, norm_first) for _ in range(2)]
+    decoder = CaptionDecoder(layers, Fp32LayerNorm(16) if norm_first else None, causal)
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.normal_(std=0.4)

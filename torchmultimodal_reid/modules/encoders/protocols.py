@@ -27,7 +27,7 @@ class EncoderOutput(NamedTuple):
 
 
 class ImageEncoder(Protocol):
-    """What :class:`~torchmultimodal_reid.architectures.mmet.MMET` asks of an image encoder.
+    """What MMET (https://arxiv.org/abs/2304.09498) asks of an image encoder.
 
     Attributes:
         grid (Tuple[int, int]): Rows and columns of patch tokens, in row-major order after the [CLS] token.
@@ -57,7 +57,7 @@ class DroppingImageEncoder(ImageEncoder, Protocol):
 
 
 class TextEncoder(Protocol):
-    """What :class:`~torchmultimodal_reid.architectures.mmet.MMET` asks of a text encoder."""
+    """What MMET (https://arxiv.org/abs/2304.09498) asks of a text encoder."""
 
     def __call__(
         self, text: Tensor, text_padding: Optional[Tensor] = None
@@ -81,7 +81,7 @@ class DroppingTextEncoder(TextEncoder, Protocol):
 
 
 class MultimodalEncoder(Protocol):
-    """What :class:`~torchmultimodal_reid.architectures.mmet.MMET` asks of a multimodal encoder."""
+    """What MMET (https://arxiv.org/abs/2304.09498) asks of a multimodal encoder."""
 
     def __call__(self, tokens: Tensor, padding: Optional[Tensor] = None) -> Tensor:
         """``tokens`` is ``(b, n, d)``, ``padding`` bool ``(b, n)``, True at padding. Returns ``(b, 1 + n, d)`` after

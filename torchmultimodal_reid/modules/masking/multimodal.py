@@ -8,16 +8,16 @@ from typing import NamedTuple, Optional, Tuple, Union
 
 import torch
 from torch import nn, Tensor
+from torchmultimodal_reid.modules.masking.draws import Draws
 
 
 class MultimodalMask(NamedTuple):
-    masked_patches: Optional[Tensor] = (
-        None  # bool (b, gh * gw), True = hidden from the model
-    )
-    masked_tokens: Optional[Tensor] = None  # bool (b, s), True = to be predicted
-    masked_text: Optional[Tensor] = (
-        None  # long (b, s), what the model reads in place of the text
-    )
+    # bool (b, gh * gw), True = hidden from the model
+    masked_patches: Optional[Tensor] = None
+    # bool (b, s), True = to be predicted
+    masked_tokens: Optional[Tensor] = None
+    # long (b, s), what the model reads in place of the text
+    masked_text: Optional[Tensor] = None
 
 
 class MaskedMultimodalModeling(nn.Module):
@@ -42,7 +42,7 @@ class MaskedMultimodalModeling(nn.Module):
         text (Optional[Tensor]): Token ids, long, of shape ``(b, s)``, or None for a batch without captions.
             Default: None
         batch_size (Optional[int]): Number of samples. Needed where no text tells it. Default: None
-        generator (Optional[torch.Generator]): Source of the draws, on any device. Default: None, torch's global one
+        generator (Optional[Draws]): Source of the draws, on any device. Default: None, torch's global one
         device (Optional[Union[str, torch.device]]): Where the patches' mask is wanted. Default: None, the text's
             device, or the CPU without text
 
@@ -65,7 +65,7 @@ class MaskedMultimodalModeling(nn.Module):
         text: Optional[Tensor] = None,
         *,
         batch_size: Optional[int] = None,
-        generator: Optional[torch.Generator] = None,
+        generator: Optional[Draws] = None,
         device: Optional[Union[str, torch.device]] = None,
     ) -> MultimodalMask:
         if text is not None:
