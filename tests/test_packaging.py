@@ -5,6 +5,10 @@
 # LICENSE file in the root directory of this source tree.
 
 import re
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -57,3 +61,24 @@ def test_constraints_name_no_host_and_no_path():
     assert [
         line for line in lines if not line.startswith("#") and not pin.fullmatch(line)
     ] == []
+
+
+def test_the_wheel_holds_the_library_its_types_and_nothing_else(tmp_path):
+    pytest.importorskip("setuptools")
+    for name in ("setup.py", "README.md", "LICENSE", "dev-requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)  # building writes beside setup.py
+    library = tmp_path / "torchmultimodal_reid"
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "torchmultimodal_reid", library, ignore=ignore)
+    for folder in ("examples", "tests", "upstream"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").touch()
+    command = [sys.executable, "setup.py", "--quiet", "bdist_wheel"]
+    subprocess.run(command, cwd=tmp_path, check=True, stderr=subprocess.DEVNULL)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    packed = zipfile.ZipFile(wheel).namelist()
+    held = {name for name in packed if ".dist-info/" not in name}
+    assert "torchmultimodal_reid/py.typed" in held
+    code = {str(path.relative_to(tmp_path)) for path in library.rglob("*.py")}
+    assert {name for name in held if name.endswith(".py")} == code
+    assert {name.split("/")[0] for name in held} == {"torchmultimodal_reid"}
