@@ -3,6 +3,7 @@
 # make test   the whole test suite
 # make lint   formatting, flake8 and types
 # make upstream-check PART=modules/masking/token_masking.py   would TorchMultimodal take this part? PART=all: all of them
+# make docs   the documentation, as pages in build/site; a warning is an error
 # make bench  time and memory against reference algorithms, at Market-1501's size
 #
 # Each target first makes the virtual environment $(VENV), where it is missing or older than the lists of dependencies.
@@ -22,10 +23,10 @@ UPSTREAM_VENV ?= .venv-upstream
 UPSTREAM_PYTHON ?= $(PYTHON)
 
 BIN = $(VENV)/bin
-SOURCES = torchmultimodal_reid examples tests upstream hubconf.py setup.py $(wildcard benchmarks)
+SOURCES = torchmultimodal_reid examples tests upstream hubconf.py setup.py docs $(wildcard benchmarks)
 LISTS = setup.py constraints.txt
 
-.PHONY: help demo demo-vtbr test lint format types bench upstream-check clean
+.PHONY: help demo demo-vtbr test lint format types bench docs upstream-check clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,6 +51,10 @@ types: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --json $(BENCH_OUT)/$$name.json; done
 
+# the switch silences an advertisement of MkDocs' next version
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 upstream-check: $(VENV)/.installed-dev $(UPSTREAM_VENV)/.installed
 	$(BIN)/python -m upstream $(PART) --tools $(UPSTREAM_VENV)
 
@@ -67,6 +72,10 @@ $(VENV)/.installed: $(LISTS) | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: dev-requirements.txt $(VENV)/.installed
 	$(BIN)/python -m pip install $(PIP_ARGS) --requirement dev-requirements.txt
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install $(PIP_ARGS) --editable ".[docs]"
 	touch $@
 
 $(UPSTREAM_VENV)/.installed: upstream/requirements.txt

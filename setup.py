@@ -67,6 +67,8 @@ setup(
         "search": ["faiss-cpu>=1.8"],
         # graphs for ONNX; those for torch.export need nothing more
         "export": ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"],
+        # black formats the signatures there
+        "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=1.0", "black"],
         "dev": requirements("dev-requirements.txt"),
     },
     classifiers=[
