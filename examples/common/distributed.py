@@ -14,7 +14,10 @@ from accelerate.state import PartialState
 from accelerate.utils import DistributedDataParallelKwargs
 from examples.common.checks import check_choice
 from torch import nn, Tensor
+from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.modules.losses.identity_contrastive import GatheredPairs
+from torchmultimodal_reid.modules.masking.row_draws import RowDraws
+from torchmultimodal_reid.utils.seeding import derive_seed, Key
 
 
 def make_accelerator(precision: str = "no") -> Accelerator:
@@ -89,6 +92,17 @@ def as_pairs(one: GatheredRows, other: GatheredRows) -> GatheredPairs:
     return GatheredPairs(
         one.embedding, other.embedding, one.identity, other.identity, one.offset
     )
+
+
+def draws_of(batch: PersonBatch, *keys: Key) -> RowDraws:
+    """What the masks of a batch are drawn from: each sample's are its own, whichever process has it.
+
+    Args:
+        batch (PersonBatch): Its indices and draws tell its samples apart.
+        keys (Key): What else the draws depend on: the run's seed, what is drawn, the step.
+    """
+    draw = torch.zeros_like(batch.index) if batch.draw is None else batch.draw
+    return RowDraws(derive_seed(*keys), batch.index, draw)
 
 
 class GatheredBatchNorm(nn.Module):

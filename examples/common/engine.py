@@ -34,8 +34,7 @@ class LoopConfig:
     """How long to train and how often to look."""
 
     steps: int = 1000  # optimizer steps of the whole run
-    # parts that each process cuts its batch into, for less memory; contrasts, triplets and batch norms then see one
-    # part at a time, other losses are those of the whole batch
+    # parts to cut the batch of a process into, for less memory; contrasts, triplets and batch norms see one at a time
     accumulate: int = 1
     gradient_clip: float = 1.0  # largest norm of the gradient; 0 for no limit
     # a step whose loss or gradient is not finite is skipped; so many in a row end the run
@@ -61,7 +60,8 @@ class Trainer:
 
     A run that is killed at any moment and resumed goes on with the same weights as one that never was: the checkpoint
     holds weights and optimizer, and the rest (order of the samples, augmentation, masks, dropout, learning rate) is
-    recomputed from the number of finished steps.
+    recomputed from the number of finished steps. So is it on another number of processes, but for dropout and
+    stochastic depth, which each process draws for itself.
 
     Args:
         directory (Path): The run's directory.

@@ -8,7 +8,7 @@
 
 from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from examples.common.distributed import as_pairs, gather_rows
+from examples.common.distributed import as_pairs, draws_of, gather_rows
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.modules.layers.bnneck import BNNeckOutput
@@ -23,7 +23,6 @@ from torchmultimodal_reid.modules.losses.masked_prediction import (
     MaskedRegressionLoss,
 )
 from torchmultimodal_reid.modules.losses.triplet import BatchHardTripletLoss
-from torchmultimodal_reid.utils.seeding import generator_for
 
 
 class Contrast(NamedTuple):
@@ -79,12 +78,11 @@ class PretrainingLosses:
     """
 
     def __init__(
-        self, normalize: nn.Module, weights: Mapping[str, float], seed: int, rank: int
+        self, normalize: nn.Module, weights: Mapping[str, float], seed: int
     ) -> None:
         self.normalize = normalize
         self.weights = weights
         self.seed = seed
-        self.rank = rank
         self.pixels = MaskedRegressionLoss()
         self.words = MaskedClassificationLoss()
         self.matching = ImageTextMatchingLoss()
@@ -105,7 +103,7 @@ class PretrainingLosses:
             batch.text,
             batch.text_padding,
             identity=batch.identity,
-            generator=generator_for(self.seed, "masks", step, self.rank),
+            generator=draws_of(batch, self.seed, "masks", step),
         )
         losses = {}
         for name, prediction, loss in (

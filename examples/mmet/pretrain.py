@@ -166,7 +166,7 @@ def main(argv: Optional[list] = None) -> None:
         Saved({"model": description._asdict()}, model_files(tokenizer), watched),
         checkpoint,
     )
-    losses = PretrainingLosses(normalize, config.losses, config.seed, session.rank)
+    losses = PretrainingLosses(normalize, config.losses, config.seed)
     evaluate: Optional[Evaluate] = None
     if validation is not None and config.loop.evaluate_every > 0:
         read = CaptionTransform(tokenizer, config.text.max_length)

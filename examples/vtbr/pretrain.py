@@ -129,7 +129,7 @@ def main(argv: Optional[list] = None) -> None:
     if config.model.channels_last:
         model.to(memory_format=torch.channels_last)
     normalize = Normalize(config.image.mean, config.image.std).to(accelerator.device)
-    task = TASKS[description.builder](tokenizer, normalize, config.seed, session.rank)
+    task = TASKS[description.builder](tokenizer, normalize, config.seed)
     trainer = session.make_trainer(
         model,
         config.optimizer,

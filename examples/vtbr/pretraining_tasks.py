@@ -9,6 +9,7 @@
 from typing import Callable, Dict, Protocol, Tuple
 
 import torch
+from examples.common.distributed import draws_of
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.modules.losses.captioning import (
@@ -21,7 +22,6 @@ from torchmultimodal_reid.modules.losses.masked_prediction import (
 )
 from torchmultimodal_reid.modules.masking.token_masking import TokenMasking
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
-from torchmultimodal_reid.utils.seeding import generator_for
 
 
 class PretrainingTask(Protocol):
@@ -42,8 +42,8 @@ class Captioning:
     names: Tuple[str, ...] = ("forward", "backward")
 
     def __init__(
-        self, tokenizer: WordPieceTokenizer, normalize: nn.Module, *draws: int
-    ):
+        self, tokenizer: WordPieceTokenizer, normalize: nn.Module, seed: int
+    ) -> None:
         self.normalize = normalize
         self.loss = CaptioningLoss()
 
@@ -64,10 +64,10 @@ class MaskedWords:
     names: Tuple[str, ...] = ("masked_words",)
 
     def __init__(
-        self, tokenizer: WordPieceTokenizer, normalize: nn.Module, *draws: int
-    ):
+        self, tokenizer: WordPieceTokenizer, normalize: nn.Module, seed: int
+    ) -> None:
         self.normalize = normalize
-        self.draws = draws
+        self.seed = seed
         self.masking = TokenMasking(
             tokenizer.vocab_size,
             tokenizer.mask_id,
@@ -81,7 +81,7 @@ class MaskedWords:
     ) -> Dict[str, Tensor]:
         assert batch.text is not None
         mask = self.masking.to(batch.text.device)(
-            batch.text, generator=generator_for("masks", *self.draws, step)
+            batch.text, generator=draws_of(batch, self.seed, "masks", step)
         )
         prediction = model(
             self.normalize(batch.image),
@@ -99,8 +99,8 @@ class WordClassification:
     names: Tuple[str, ...] = ("words",)
 
     def __init__(
-        self, tokenizer: WordPieceTokenizer, normalize: nn.Module, *draws: int
-    ):
+        self, tokenizer: WordPieceTokenizer, normalize: nn.Module, seed: int
+    ) -> None:
         self.normalize = normalize
         self.special_ids = torch.tensor(tokenizer.special_ids)
         self.vocab_size = tokenizer.vocab_size

@@ -10,6 +10,7 @@ import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput, ImageEncoder
 from torchmultimodal_reid.modules.layers.attend_mask import join_padding
+from torchmultimodal_reid.modules.masking.draws import Draws
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 
 
@@ -141,7 +142,7 @@ class MMET(nn.Module):
         self,
         image: Optional[Tensor] = None,
         text: Optional[Tensor] = None,
-        generator: Optional[torch.Generator] = None,
+        generator: Optional[Draws] = None,
     ) -> MultimodalMask:
         """Draws afresh what to hide of this batch.
 

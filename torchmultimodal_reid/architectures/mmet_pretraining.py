@@ -16,8 +16,9 @@ from torchmultimodal_reid.architectures.masked_streams import (
 from torchmultimodal_reid.architectures.mmet import check_modalities, MMET
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.losses.image_text_matching import hard_negatives
-from torchmultimodal_reid.modules.masking.draws import uniform
+from torchmultimodal_reid.modules.masking.draws import Draws, uniform
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
+from torchmultimodal_reid.modules.masking.row_draws import take_rows
 
 
 class MaskedPrediction(NamedTuple):
@@ -88,7 +89,7 @@ class MMETForPretraining(nn.Module):
             same person is never a negative.
         mask (Optional[MultimodalMask]): What to hide of the whole batch. Default: None, drawn by the model from
             ``generator`` for the share of the batch that the masked stream sees.
-        generator (Optional[torch.Generator]): What the mask and the negatives are drawn from.
+        generator (Optional[Draws]): What the mask and the negatives are drawn from.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class MMETForPretraining(nn.Module):
         text_padding: Optional[Tensor] = None,
         identity: Optional[Tensor] = None,
         mask: Optional[MultimodalMask] = None,
-        generator: Optional[torch.Generator] = None,
+        generator: Optional[Draws] = None,
     ) -> MMETPretrainingOutput:
         check_modalities(image, text)
         self._bound_logit_scale()
@@ -146,6 +147,9 @@ class MMETForPretraining(nn.Module):
         if mask is None:
             # not of the contrast: from here on image, text and identity are those of the masked stream
             image, text, text_padding, identity = self._share(*whole, identity)
+            if self.masked_share < 1:
+                size = next(len(part) for part in whole if part is not None)
+                generator = take_rows(generator, self._shared_rows(size))
             mask = self.mmet.draw_mask(image, text, generator)
         stream: StreamOutput = self.stream(self.mmet, image, text, text_padding, mask)
         target = None
@@ -234,13 +238,13 @@ class MMETForPretraining(nn.Module):
         self,
         stream: StreamOutput,
         negative: Tensor,
-        generator: Optional[torch.Generator],
+        generator: Optional[Draws],
     ) -> MatchPrediction:
         assert self.itm_head is not None
         fused_cls = stream.fused[:, 0]
         rows = (negative >= 0).nonzero().flatten()
         if self.negative_share < 1:
-            order = uniform(rows.shape, generator, rows.device).argsort()
+            order = uniform(negative.shape, generator, rows.device)[rows].argsort()
             rows = rows[order[: max(1, round(self.negative_share * len(negative)))]]
         if len(rows) == 0:  # all are one person; attention takes no empty batch
             is_match = torch.ones_like(negative, dtype=torch.bool)

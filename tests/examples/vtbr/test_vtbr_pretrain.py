@@ -208,7 +208,7 @@ def test_every_task_gives_losses_with_gradients(builder, market, tokenizer):
         image_size=(32, 32),
         **sizes,
     )
-    task = TASKS[builder](tokenizer, Normalize((0.5,) * 3, (0.5,) * 3), 0, 0)
+    task = TASKS[builder](tokenizer, Normalize((0.5,) * 3, (0.5,) * 3), 0)
     losses = task(model, batch, 3)
     assert set(losses) == set(task.names)
     sum(losses.values()).backward()

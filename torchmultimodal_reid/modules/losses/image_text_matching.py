@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from torchmultimodal_reid.modules.losses.masked_prediction import (
     MaskedClassificationLoss,
 )
-from torchmultimodal_reid.modules.masking.draws import uniform
+from torchmultimodal_reid.modules.masking.draws import Draws, uniform
 
 
 @torch.no_grad()
@@ -19,7 +19,7 @@ def hard_negatives(
     similarity: Tensor,
     row_identity: Tensor,
     column_identity: Tensor,
-    generator: Optional[torch.Generator] = None,
+    generator: Optional[Draws] = None,
 ) -> Tensor:
     """Draws for each row a column of another identity, the likelier the more similar the two are.
 
@@ -30,7 +30,7 @@ def hard_negatives(
         similarity (Tensor): Logits of shape ``(b, c)``, such as cosines times the scale of the contrastive loss.
         row_identity (Tensor): Identities of shape ``(b,)``.
         column_identity (Tensor): Identities of shape ``(c,)``.
-        generator (Optional[torch.Generator]): Source of the draws, on any device. Default: None, torch's global one
+        generator (Optional[Draws]): Source of the draws, on any device. Default: None, torch's global one
 
     Returns:
         Tensor: Columns, long, of shape ``(b,)``; -1 in rows where no column has another identity.

@@ -9,8 +9,11 @@ from typing import Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
+from torchmultimodal_reid.modules.masking.row_draws import RowDraws
 
 Ratio = Union[float, Sequence[float]]
+# what masks are drawn from: a row's draws depend on the batch around it with a generator, not with row draws
+Draws = Union[torch.Generator, RowDraws]
 
 
 def ratio_range(ratio: Ratio, name: str = "ratio") -> Tuple[float, float]:
@@ -44,9 +47,7 @@ def ratio_range(ratio: Ratio, name: str = "ratio") -> Tuple[float, float]:
     return ends[0], ends[1]
 
 
-def draw_ratio(
-    ends: Tuple[float, float], generator: Optional[torch.Generator]
-) -> float:
+def draw_ratio(ends: Tuple[float, float], generator: Optional[Draws]) -> float:
     """Draws one ratio, uniformly from the range.
 
     The ratio decides shapes, so it is a Python number. From a generator on the CPU, or none, no device is waited for;
@@ -54,23 +55,28 @@ def draw_ratio(
 
     Args:
         ends (Tuple[float, float]): ``(low, high)`` from :func:`ratio_range`.
-        generator (Optional[torch.Generator]): Source of the draw, torch's global one on the CPU if None.
+        generator (Optional[Draws]): Source of the draw, torch's global one on the CPU if None.
     """
     low, high = ends
     if low == high:
         return low
+    if isinstance(generator, RowDraws):
+        return low + (high - low) * generator.shared()
     return low + (high - low) * uniform((1,), generator, "cpu").item()
 
 
 def uniform(
     shape: Sequence[int],
-    generator: Optional[torch.Generator],
+    generator: Optional[Draws],
     device: Union[str, torch.device],
 ) -> Tensor:
     """Uniform numbers in [0, 1), drawn where the generator lives and moved to ``device``.
 
-    A CPU generator therefore gives the same numbers whatever device the tensors are on.
+    A CPU generator therefore gives the same numbers whatever device the tensors are on. Row draws take the first
+    dimension for the rows.
     """
+    if isinstance(generator, RowDraws):
+        return generator.uniform(shape).to(device)
     source = device if generator is None else generator.device
     return torch.rand(tuple(shape), generator=generator, device=source).to(device)
 
@@ -78,10 +84,12 @@ def uniform(
 def uniform_integers(
     high: int,
     shape: Sequence[int],
-    generator: Optional[torch.Generator],
+    generator: Optional[Draws],
     device: Union[str, torch.device],
 ) -> Tensor:
     """Integers in [0, ``high``), drawn where the generator lives and moved to ``device``."""
+    if isinstance(generator, RowDraws):
+        return generator.integers(high, shape).to(device)
     source = device if generator is None else generator.device
     return torch.randint(high, tuple(shape), generator=generator, device=source).to(
         device

@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional, Tuple, Union
 
 import torch
 from torch import nn, Tensor
+from torchmultimodal_reid.modules.masking.draws import Draws
 
 
 class MultimodalMask(NamedTuple):
@@ -41,7 +42,7 @@ class MaskedMultimodalModeling(nn.Module):
         text (Optional[Tensor]): Token ids, long, of shape ``(b, s)``, or None for a batch without captions.
             Default: None
         batch_size (Optional[int]): Number of samples. Needed where no text tells it. Default: None
-        generator (Optional[torch.Generator]): Source of the draws, on any device. Default: None, torch's global one
+        generator (Optional[Draws]): Source of the draws, on any device. Default: None, torch's global one
         device (Optional[Union[str, torch.device]]): Where the patches' mask is wanted. Default: None, the text's
             device, or the CPU without text
 
@@ -64,7 +65,7 @@ class MaskedMultimodalModeling(nn.Module):
         text: Optional[Tensor] = None,
         *,
         batch_size: Optional[int] = None,
-        generator: Optional[torch.Generator] = None,
+        generator: Optional[Draws] = None,
         device: Optional[Union[str, torch.device]] = None,
     ) -> MultimodalMask:
         if text is not None:

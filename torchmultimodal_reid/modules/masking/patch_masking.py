@@ -11,6 +11,7 @@ import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.masking.draws import (
     draw_ratio,
+    Draws,
     Ratio,
     ratio_range,
     uniform,
@@ -33,7 +34,7 @@ class RandomPatchMasking(nn.Module):
     Inputs:
         batch_size (int): Number of samples ``b``.
         grid (Tuple[int, int]): Rows and columns of patches ``(gh, gw)``.
-        generator (Optional[torch.Generator]): Source of the draws, on any device. Default: None, torch's global one
+        generator (Optional[Draws]): Source of the draws, on any device. Default: None, torch's global one
         device (Union[str, torch.device]): Where the mask is wanted. Default: "cpu"
 
     Returns:
@@ -53,7 +54,7 @@ class RandomPatchMasking(nn.Module):
         batch_size: int,
         grid: Tuple[int, int],
         *,
-        generator: Optional[torch.Generator] = None,
+        generator: Optional[Draws] = None,
         device: Union[str, torch.device] = "cpu",
     ) -> Tensor:
         num_patches = _num_patches(grid)
@@ -84,7 +85,7 @@ class BlockPatchMasking(nn.Module):
     Inputs:
         batch_size (int): Number of samples ``b``.
         grid (Tuple[int, int]): Rows and columns of patches ``(gh, gw)``.
-        generator (Optional[torch.Generator]): Source of the draws, on any device. Default: None, torch's global one
+        generator (Optional[Draws]): Source of the draws, on any device. Default: None, torch's global one
         device (Union[str, torch.device]): Where the mask is wanted. Default: "cpu"
 
     Returns:
@@ -115,7 +116,7 @@ class BlockPatchMasking(nn.Module):
         batch_size: int,
         grid: Tuple[int, int],
         *,
-        generator: Optional[torch.Generator] = None,
+        generator: Optional[Draws] = None,
         device: Union[str, torch.device] = "cpu",
     ) -> Tensor:
         num_patches = _num_patches(grid)
@@ -134,12 +135,15 @@ class BlockPatchMasking(nn.Module):
         batch_size: int,
         grid: Tuple[int, int],
         count: int,
-        generator: Optional[torch.Generator],
+        generator: Optional[Draws],
         device: Union[str, torch.device],
     ) -> Tensor:
         rows, columns = grid
         smallest = max(1, min(count, round(self.min_block * rows * columns)))
-        noise = uniform((4, batch_size, NUM_CANDIDATES), generator, device)
+        # shape: (4, b, candidates)
+        noise = uniform((batch_size, 4, NUM_CANDIDATES), generator, device).transpose(
+            0, 1
+        )
         area = smallest + torch.floor(noise[0] * (max(count, smallest) - smallest + 1))
         aspect = torch.exp((2 * noise[1] - 1) * math.log(1 / self.min_aspect))
         # no lower than lets the area fit into the grid's width

@@ -10,6 +10,7 @@ import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.masking.draws import (
     draw_ratio,
+    Draws,
     Ratio,
     ratio_range,
     uniform,
@@ -45,7 +46,7 @@ class TokenMasking(nn.Module):
 
     Inputs:
         text (Tensor): Token ids, long, of shape ``(b, s)``, padded with one of ``special_ids``.
-        generator (Optional[torch.Generator]): Source of the draws, on any device. Default: None, torch's global one
+        generator (Optional[Draws]): Source of the draws, on any device. Default: None, torch's global one
 
     Raises:
         ValueError: If an id is not in the vocabulary, no id but special ones is left, ``continuation`` has another
@@ -98,7 +99,7 @@ class TokenMasking(nn.Module):
         self.register_buffer("continuation", continuation, persistent=False)
 
     def forward(
-        self, text: Tensor, *, generator: Optional[torch.Generator] = None
+        self, text: Tensor, *, generator: Optional[Draws] = None
     ) -> TokenMaskingOutput:
         if text.dim() != 2 or text.dtype != torch.long:
             raise ValueError(
@@ -118,9 +119,7 @@ class TokenMasking(nn.Module):
             masked_tokens, masked_text.masked_fill(becomes_mask, self.mask_id)
         )
 
-    def _choose(
-        self, text: Tensor, ratio: float, generator: Optional[torch.Generator]
-    ) -> Tensor:
+    def _choose(self, text: Tensor, ratio: float, generator: Optional[Draws]) -> Tensor:
         can_mask = ~self.is_special[text]
         starts = can_mask
         if self.continuation is not None:
