@@ -58,8 +58,7 @@ class DataConfig:
     # choose the best model on the test part instead of a validation split; each result then says so
     select_on_test_set: bool = False
     workers: int = 2  # processes that load images
-    # training images that may prove unreadable, in each process; each is told of, and replaced by others of its
-    # identity; 0 ends the run at the first
+    # training images that may prove unreadable, each replaced by another of its identity; 0 ends the run at the first
     max_unreadable: int = 10
     cache: bool = False  # keep the decoded images in shared memory
 
