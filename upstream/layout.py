@@ -112,7 +112,7 @@ def needs(root: Path, file: str, everything: List[str]) -> List[str]:
 
 def imported_modules(root: Path, file: str) -> Set[str]:
     """Full names of the modules of this library, packages among them, that a file imports."""
-    names = set()
+    names: Set[str] = set()
     for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             # what is imported from a package may be a module

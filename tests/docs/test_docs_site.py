@@ -109,7 +109,7 @@ class Two:
     "See :meth:`three`."
     def three(self): "Nothing."
 '''
-    with griffe.temporary_visited_module(code, "toy") as module:
+    with griffe.temporary_visited_module(code, module_name="toy") as module:
         Roles().on_package(pkg=module)
         assert module.docstring.value == (
             "See `one`, [`Two`][toy.Two], [`Two.three`][toy.Two.three] and `torch.neg`."
