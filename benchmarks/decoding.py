@@ -15,13 +15,13 @@ forbidden, so that both take all steps.
 """
 
 import argparse
-import json
 import platform
 import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import torch
+from benchmarks.measuring import write_results
 from tabulate import tabulate
 from torch import nn, Tensor
 from torchmultimodal_reid.architectures.captioner import BidirectionalCaptioner
@@ -126,7 +126,7 @@ def main() -> None:
     print(tabulate(rows, ["beam search", "best s"], disable_numparse=True))
     print(f"cached is {result['ratio']:.1f}x as fast, on {result['threads']} threads")
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        write_results(arguments.json, result)
 
 
 if __name__ == "__main__":

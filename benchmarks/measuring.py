@@ -6,12 +6,15 @@
 
 """What the benchmarks of the evaluation share: sizes, synthetic features, time and memory."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Tuple
 
 import torch
 from torch import Tensor
+from torchmultimodal_reid.utils.atomic import write_file_atomically
+from torchmultimodal_reid.utils.environment import environment_stamp
 
 MIB = 2**20
 
@@ -50,6 +53,14 @@ def timed(work: Callable[[], Any]) -> Tuple[float, Any]:
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
+
+
+def write_results(path: Path, results: Any) -> None:
+    """What was measured and on which machine, commit and versions, as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"results": results, "environment": environment_stamp()}
+    write_file_atomically(path, json.dumps(content, indent=2) + "\n")
+    print(f"written: {path}")
 
 
 def resident(key: str) -> int:

@@ -18,7 +18,6 @@ for each.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -27,11 +26,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import torch
+from benchmarks.measuring import write_results
 from benchmarks.pretraining_contenders import Batch, build, CONTENDERS, make_batch, Size
 from benchmarks.ranking import MIB, reset_peak, resident
 from tabulate import tabulate
 from torch import nn
-from torchmultimodal_reid.utils.environment import environment_stamp
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
@@ -223,8 +222,8 @@ def main() -> None:
     print(show(rows))
     if arguments.json:
         sizes.pop("patch_ratio")
-        result = {"environment": environment_stamp(), "size": sizes, "rows": rows}
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        result = {"size": sizes, "rows": rows}
+        write_results(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ at least, before it has computed anything; it is run on the same matrix, chunk b
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -31,6 +30,7 @@ from benchmarks.measuring import (
     Size,
     SIZES,
     timed,
+    write_results,
 )
 from tabulate import tabulate
 from torch import Tensor
@@ -169,8 +169,7 @@ def main() -> None:
         )
     print(show(results))
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        write_results(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ with --exact.
 """
 
 import argparse
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from benchmarks.measuring import (
     Size,
     SIZES,
     timed,
+    write_results,
 )
 from tabulate import tabulate
 from torchmultimodal_reid.evaluation.ranking import evaluate_distances, RankingMetrics
@@ -180,8 +180,7 @@ def main() -> None:
     result = measure(size, arguments.noise, arguments.repeats, layouts, arguments.exact)
     print(show(result))
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        write_results(arguments.json, result)
 
 
 if __name__ == "__main__":
