@@ -152,7 +152,9 @@ class FinetuneConfig:
         "image",
         "text",
     )  # image alone for data without captions
-    caption_weight: float = 0.15  # how much more a caption counts beside an image in a search
+    caption_weight: float = (
+        0.2  # of the caption's own embedding, in a search by image and caption
+    )
     label_smoothing: float = 0.1  # of the identity loss
     margin: Optional[float] = 0.3  # of the triplet loss; null for a soft margin
     temperature: float = 0.07  # of the contrasts

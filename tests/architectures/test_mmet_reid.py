@@ -106,7 +106,8 @@ class TestCaptionWeight:
         fused = nn.functional.normalize(
             model(*pairs[:3]).fused.normalized_embedding, dim=-1
         )
-        expected = fused + weight * model.embed(None, *pairs[1:3])
+        expected = fused + model.embed(pairs.image)
+        expected = expected + weight * model.embed(None, *pairs[1:3])
         assert_close(model.embed(*pairs[:3]), nn.functional.normalize(expected, dim=-1))
 
     @pytest.mark.parametrize("weight", [-0.1, float("nan")])

@@ -226,14 +226,14 @@ def mmet_base(
 
 
 def mmet_for_reid(
-    model: MMET, *, num_identities: int, caption_weight: float = 0.15
+    model: MMET, *, num_identities: int, caption_weight: float = 0.2
 ) -> MMETForReID:
     """``model`` with a BNNeck for ``num_identities`` training identities.
 
     Args:
         model (MMET): From one of the builders here, pretrained or not. It is used, not copied.
         num_identities (int): Identities of the training set.
-        caption_weight (float): How much more a caption counts beside an image in a search. Default: 0.15
+        caption_weight (float): Of the caption's own embedding in a search with an image and a caption. Default: 0.2
     """
     width = model.get_submodule("image_to_mm").get_parameter("weight").shape[0]
     return MMETForReID(model, BNNeck(width, num_identities), caption_weight)

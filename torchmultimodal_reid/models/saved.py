@@ -45,7 +45,7 @@ class ModelDescription(NamedTuple):
     num_identities: Optional[int] = (
         None  # of the re-identification head; None without one
     )
-    caption_weight: float = 0.0  # beside an image; older checkpoints do not tell it
+    caption_weight: float = 0.2  # beside an image
 
     @property
     def image_size(self) -> Tuple[int, int]:
