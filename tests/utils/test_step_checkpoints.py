@@ -61,6 +61,17 @@ class TestLatest:
             write_checkpoint(folder / "step_00001000", {"model": {}}, {})
             damage(folder / "step_00001000")
             assert latest_checkpoint(folder).metadata == {"step": 200}
+        names = {path.name for path in folder.iterdir()}
+        assert {"step_00001000.broken", "step_00001000.broken.2"} <= names
+
+    def test_one_altered_byte_is_enough(self, folder):
+        file = folder / "step_00001000" / "model.safetensors"
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+        assert latest_checkpoint(folder).metadata == {"step": 200}
+        # and stays there, to be looked at
+        assert (folder / "step_00001000.broken" / file.name).read_bytes() == data
 
     def test_all_broken_is_an_error_and_not_a_fresh_start(self, folder):
         for step in (30, 200, 1000):

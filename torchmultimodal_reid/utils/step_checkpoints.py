@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import List, Optional, Tuple, Union
 
@@ -50,7 +51,8 @@ def step_checkpoints(directory: Union[str, Path]) -> List[Tuple[int, Path]]:
 def latest_checkpoint(directory: Union[str, Path]) -> Optional[Checkpoint]:
     """Reads the newest checkpoint that is whole.
 
-    One that is broken is renamed to ``NAME.broken`` with a warning, and the one before it is tried.
+    One that is broken is renamed to ``NAME.broken`` (``NAME.broken.2``, ...) with a warning, and the one before it is
+    tried.
 
     Args:
         directory (Union[str, Path]): Where the ``step_*`` checkpoints are.
@@ -67,18 +69,22 @@ def latest_checkpoint(directory: Union[str, Path]) -> Optional[Checkpoint]:
             return read_checkpoint(path)
         except CheckpointError as error:
             problems.append(str(error))
-            broken = path.with_name(f"{path.name}.broken")
-            shutil.rmtree(broken, ignore_errors=True)
-            with suppress(
-                FileNotFoundError
-            ):  # another process of the same run was quicker
+            broken = _free_name(path.with_name(f"{path.name}.broken"))
+            # another process of the same run may be quicker
+            with suppress(FileNotFoundError):
                 os.rename(path, broken)
-            logger.warning("Set aside as %s: %s", broken, error)
+                logger.warning("Set aside as %s: %s", broken, error)
     if problems:
         raise CheckpointError(
             f"each of the {len(problems)} checkpoints in {directory} is broken. The oldest: {problems[-1]}"
         )
     return None
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or with a number behind it where something is there already: nothing that was set aside is lost."""
+    names = chain([path], (path.with_name(f"{path.name}.{n}") for n in count(2)))
+    return next(name for name in names if not name.exists())
 
 
 def prune_checkpoints(directory: Union[str, Path], keep: int) -> List[Path]:
