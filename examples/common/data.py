@@ -58,7 +58,7 @@ class DataConfig:
     # choose the best model on the test part instead of a validation split; each result then says so
     select_on_test_set: bool = False
     workers: int = 2  # processes that load images
-    # training images that may prove unreadable, each replaced by another of its identity; 0 ends the run at the first
+    # unreadable training images to replace by others of their identities; 0 ends the run at the first
     max_unreadable: int = 10
     cache: bool = False  # keep the decoded images in shared memory
 

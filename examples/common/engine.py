@@ -34,7 +34,7 @@ class LoopConfig:
     """How long to train and how often to look."""
 
     steps: int = 1000  # optimizer steps of the whole run
-    # parts to cut the batch of a process into, for less memory; contrasts, triplets and batch norms see one at a time
+    # parts to cut a batch into, for less memory; contrasts, triplets and batch norms then see one at a time
     accumulate: int = 1
     gradient_clip: float = 1.0  # largest norm of the gradient; 0 for no limit
     # a step whose loss or gradient is not finite is skipped; so many in a row end the run
