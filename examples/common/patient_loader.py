@@ -6,8 +6,8 @@
 
 """A loader that outlives images that cannot be read and worker processes that die."""
 
-import multiprocessing
 import multiprocessing.connection
+import multiprocessing.process
 import signal
 import sys
 import threading
@@ -97,11 +97,9 @@ class PatientLoader:
         if self.workers == 0 or threading.current_thread() != threading.main_thread():
             yield from loader
             return
-        before = multiprocessing.active_children()
         iterator: Any = iter(loader)
-        started = [
-            one for one in multiprocessing.active_children() if one not in before
-        ]
+        # not the children that live now: one may have died already
+        started = iterator._workers
         with _DeathsNoticedInTime() as deaths:
             try:
                 while True:
