@@ -152,11 +152,18 @@ def _raise_if_died(
 ) -> None:
     # what it was sending breaks off a moment before it is seen to be dead; an exception in a worker ends none
     if not str(error).startswith("Caught "):
-        multiprocessing.connection.wait([one.sentinel for one in workers], timeout=2)
+        ended = multiprocessing.connection.wait(
+            [one.sentinel for one in workers], timeout=2
+        )
+        for one in workers:
+            if (
+                one.sentinel in ended
+            ):  # its files are closed, but it may not be dead yet
+                one.join(timeout=2)
     codes = [one.exitcode for one in workers if one.exitcode]
     if codes:
-        ended = f"by signal {-codes[0]}" if codes[0] < 0 else f"with status {codes[0]}"
-        raise _WorkerDied(f"a process that loads images ended {ended}") from error
+        how = f"by signal {-codes[0]}" if codes[0] < 0 else f"with status {codes[0]}"
+        raise _WorkerDied(f"a process that loads images ended {how}") from error
 
 
 class _DeathsNoticedInTime:
