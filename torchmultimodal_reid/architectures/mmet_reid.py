@@ -4,7 +4,7 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 import torch
 from torch import nn, Tensor
@@ -67,19 +67,7 @@ class MMETForReID(nn.Module):
         text: Optional[Tensor] = None,
         text_padding: Optional[Tensor] = None,
     ) -> MMETReIDOutput:
-        check_modalities(image, text)
-        mmet = self.mmet
-        encoded_image = None if image is None else mmet.encode_image(image)
-        encoded_text = None if text is None else mmet.encode_text(text, text_padding)
-
-        pooled = {}
-        if encoded_image is not None and encoded_text is not None:
-            pooled["fused"] = self._pool(encoded_image, encoded_text, text_padding)
-        if encoded_image is not None:
-            pooled["image"] = self._pool(encoded_image, None, None)
-        if encoded_text is not None:
-            pooled["text"] = self._pool(None, encoded_text, text_padding)
-
+        pooled = self._pool_kinds(image, text, text_padding)
         output = self.neck(torch.cat(list(pooled.values())))
         parts = zip(*(part.chunk(len(pooled)) for part in output))
         necks = {kind: BNNeckOutput(*part) for kind, part in zip(pooled, parts)}
@@ -109,28 +97,36 @@ class MMETForReID(nn.Module):
             raise ValueError(
                 "embed was called on a model in training mode; call model.eval() first"
             )
+        units = {
+            kind: nn.functional.normalize(self.neck.norm(pooled).float(), dim=-1)
+            for kind, pooled in self._pool_kinds(image, text, text_padding).items()
+        }
+        if len(units) == 1:
+            (embedding,) = units.values()
+            return embedding
+        together = units["fused"] + units["image"] + self.caption_weight * units["text"]
+        return nn.functional.normalize(together, dim=-1)
+
+    def _pool_kinds(
+        self,
+        image: Optional[Tensor],
+        text: Optional[Tensor],
+        text_padding: Optional[Tensor],
+    ) -> Dict[str, Tensor]:
+        """What stands before the neck, of shape ``(b, d)``, for each kind of query that the input makes."""
         check_modalities(image, text)
         mmet = self.mmet
         encoded_image = None if image is None else mmet.encode_image(image)
         encoded_text = None if text is None else mmet.encode_text(text, text_padding)
-        embedding = self._unit(encoded_image, encoded_text, text_padding)
-        if image is None or text is None:
-            return embedding
-        embedding = embedding + self._unit(encoded_image, None, None)
-        caption = self._unit(None, encoded_text, text_padding)
-        return nn.functional.normalize(
-            embedding + self.caption_weight * caption, dim=-1
-        )
 
-    def _unit(
-        self,
-        image: Optional[EncoderOutput],
-        text: Optional[EncoderOutput],
-        text_padding: Optional[Tensor],
-    ) -> Tensor:
-        """What the neck makes of a query, in float32 and of unit length."""
-        pooled = self._pool(image, text, text_padding)
-        return nn.functional.normalize(self.neck.norm(pooled).float(), dim=-1)
+        pooled = {}
+        if encoded_image is not None and encoded_text is not None:
+            pooled["fused"] = self._pool(encoded_image, encoded_text, text_padding)
+        if encoded_image is not None:
+            pooled["image"] = self._pool(encoded_image, None, None)
+        if encoded_text is not None:
+            pooled["text"] = self._pool(None, encoded_text, text_padding)
+        return pooled
 
     def _pool(
         self,
