@@ -80,7 +80,7 @@ def _check_targets(reports: Sequence[SavedReport]) -> None:
     _check_same(
         reports, "fingerprint of the model", lambda r: r.extra["model"]["fingerprint"]
     )
-    _check_same(reports, "sources of data.protocol", lambda r: _sources(r))
+    _check_same(reports, "sources of data.protocol", _sources)
     _check_distinct(reports, "data set", lambda r: r.content["dataset"])
     _check_distinct(
         reports, "folder of the data set", lambda r: str(r.extra.get("root"))
@@ -98,7 +98,7 @@ def _check_runs(reports: Sequence[SavedReport]) -> bool:
     )
     _check_same(reports, "data set", lambda r: r.content["dataset"])
     _check_same(reports, "data.protocol", lambda r: r.extra.get("training_protocol"))
-    _check_same(reports, "hash of the splits", lambda r: _hashes(r))
+    _check_same(reports, "hash of the splits", _hashes)
     _check_same(
         reports,
         "data.options but for the split",

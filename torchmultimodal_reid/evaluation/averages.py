@@ -111,13 +111,7 @@ def average_targets(
         if len({len(part) for part in parts}) == 1:
             deviation = deviation_of([mean_metrics(same) for same in zip(*parts)])
         mean = mean_metrics([row.metrics for row in rows])
-        means.append(
-            rows[0]._replace(
-                name=f"mean of {len(rows)} targets: {name}",
-                metrics=mean,
-                deviation=deviation or None,
-            )
-        )
+        means.append(_mean_row("targets", name, rows, mean, deviation))
     return means
 
 
@@ -138,14 +132,22 @@ def average_runs(
         mean, deviation = average_splits(
             [row.metrics for row in rows], equal_sizes=equal_sizes
         )
-        means.append(
-            rows[0]._replace(
-                name=f"mean of {len(rows)} runs: {name}",
-                metrics=mean,
-                deviation=deviation or None,
-            )
-        )
+        means.append(_mean_row("runs", name, rows, mean, deviation))
     return means
+
+
+def _mean_row(
+    over: str,
+    name: str,
+    rows: Sequence[ResultRow],
+    mean: RankingMetrics,
+    deviation: Dict[str, float],
+) -> ResultRow:
+    return rows[0]._replace(
+        name=f"mean of {len(rows)} {over}: {name}",
+        metrics=mean,
+        deviation=deviation or None,
+    )
 
 
 def _shared_rows(
