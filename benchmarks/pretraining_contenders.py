@@ -18,6 +18,7 @@ from torchmultimodal_reid.models.mmet_pretraining import (
     mmet_for_pretraining,
     multimodal_masking,
 )
+from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
 from torchmultimodal_reid.modules.losses.identity_contrastive import (
     IdentityContrastiveLoss,
 )
@@ -178,9 +179,10 @@ class MmetStep(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         self.codebook.codes = batch.codes
         identity = torch.arange(len(batch.text), device=batch.text.device)
-        out: MMETPretrainingOutput = self.model(
-            batch.image, batch.text, identity=identity, mask=batch.mask
-        )
+        with attention_kernel(batch.image.device):  # as the recipes train it
+            out: MMETPretrainingOutput = self.model(
+                batch.image, batch.text, identity=identity, mask=batch.mask
+            )
         terms = [
             self.classify(*part)
             for part in (out.mim, out.mlm, out.mmm_image, out.mmm_text)

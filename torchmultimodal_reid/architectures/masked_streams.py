@@ -14,7 +14,6 @@ from torch import nn, Tensor
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
 from torchmultimodal_reid.modules.layers.attend_mask import join_padding
-from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
 from torchmultimodal_reid.modules.layers.masked_decoder import masked_rows, MaskTokens
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 from torchmultimodal_reid.modules.masking.selection import select_tokens, TokenSelection
@@ -134,18 +133,6 @@ class DropStream(nn.Module):
         self.mm_decoder = mm_decoder
 
     def forward(
-        self,
-        mmet: MMET,
-        image: Optional[Tensor],
-        text: Optional[Tensor],
-        text_padding: Optional[Tensor],
-        mask: MultimodalMask,
-    ) -> StreamOutput:
-        device = self.image_tokens.mask_token.device
-        with attention_kernel(device):
-            return self._forward(mmet, image, text, text_padding, mask)
-
-    def _forward(
         self,
         mmet: MMET,
         image: Optional[Tensor],
