@@ -19,6 +19,7 @@ from examples.common.main import run_main
 from tabulate import tabulate
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.image_io import read_image
+from torchmultimodal_reid.data.user_inputs import IMAGE_ENDINGS
 from torchmultimodal_reid.evaluation.figures.canvas import save_figure
 from torchmultimodal_reid.evaluation.figures.ranked_list import (
     draw_ranked_lists,
@@ -32,7 +33,6 @@ from torchmultimodal_reid.search.gallery_index import (
     SearchHit,
 )
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 PICTURE, INDEX = "results.png", "index"
 MOST_DRAWN = 10  # images side by side in the picture
 

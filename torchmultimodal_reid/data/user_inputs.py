@@ -19,7 +19,8 @@ from torchmultimodal_reid.data.image_io import read_image
 from torchmultimodal_reid.transforms.image import resize
 
 AnyImage = Union[str, Path, Image.Image, Tensor]
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+# what PIL reads as a still image
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def read_any_image(
@@ -93,7 +94,7 @@ def check_texts(texts: object) -> List[str]:
             )
         # a description is more than one word that ends so, and no file has its name
         is_path = " " not in text.strip() or os.path.isfile(text)
-        if is_path and text.strip().lower().endswith(_IMAGE_ENDINGS):
+        if is_path and text.strip().lower().endswith((*IMAGE_ENDINGS, ".gif")):
             raise ValueError(
                 f"texts[{i}] is the path of an image, {text!r}; images go into images"
             )
