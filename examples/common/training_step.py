@@ -113,9 +113,8 @@ class TrainingStep:
         return logged
 
     def _is_bad(self, logged: Mapping[str, Tensor]) -> bool:
-        is_finite = (
-            logged["loss"].isfinite().cpu() & logged["gradient_norm"].isfinite().cpu()
-        )
+        loss, norm = logged["loss"], logged["gradient_norm"]
+        is_finite = loss.isfinite() & norm.to(loss.device).isfinite()
         return bool(highest_over_processes(int(not is_finite), self.accelerator))
 
 

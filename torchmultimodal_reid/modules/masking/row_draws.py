@@ -33,7 +33,6 @@ class RowDraws:
     """
 
     def __init__(self, seed: int, *keys: Tensor) -> None:
-        self.seed = seed
         self._rows = _mix(torch.full_like(keys[0], _signed(seed)))
         for key in keys:
             self._rows = _mix(self._rows ^ _mix(key + _signed(_STRIDE)))
@@ -51,7 +50,7 @@ class RowDraws:
     def rows(self, places: Tensor) -> "RowDraws":
         """The draws of some of the rows, as they go on from here."""
         part = RowDraws.__new__(RowDraws)
-        part.seed, part._count, part._shared = self.seed, self._count, self._shared
+        part._count, part._shared = self._count, self._shared
         part._rows = self._rows[places.to(self.device)]
         return part
 
