@@ -138,6 +138,7 @@ def test_the_directions_start_apart(small):
 
 def test_the_visual_part_is_a_plain_resnet(small):
     resnet = get_model("resnet18")
+    # not strict, because all but the head is to be there: the next line looks at both lists
     missing, unexpected = resnet.load_state_dict(
         small.visual.state_dict(), strict=False
     )

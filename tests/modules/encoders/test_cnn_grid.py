@@ -25,6 +25,7 @@ def test_the_state_dict_is_torchvisions_less_the_head(name, channels, head):
     names = [key for key in cnn.state_dict() if not key.startswith(head)]
     assert list(grid.state_dict()) == names
     assert grid.out_channels == channels
+    # not strict, because all but the head is to be there: the next lines look at both lists
     missing, unexpected = cnn.load_state_dict(grid.state_dict(), strict=False)
     assert missing and all(key.startswith(head) for key in missing)
     assert not unexpected
