@@ -21,8 +21,8 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-from examples.common.demonstration import read_results, run
-from examples.demo_vtbr import CONFIGS, TESTED
+from benchmarks.vtbr_runs import finetune, image_metrics, pretrain
+from examples.demo_vtbr import TESTED
 from tabulate import tabulate
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
@@ -39,49 +39,6 @@ def start_name(pretraining_share: float) -> str:
     return f"vtbr{percent(pretraining_share)}"
 
 
-def pretrain(
-    datasets: Path, output: Path, share: float, seed: int, more: Sequence[str]
-) -> Path:
-    """The checkpoint of the pretraining with a share of the captioned people."""
-    folder = output / f"pretrain-{start_name(share)}"
-    # the picture is what a run leaves last
-    if not (folder / "captions.png").is_file():
-        run(
-            "examples.vtbr.pretrain",
-            *(["--resume", str(folder)] if folder.is_dir() else []),
-            *("--config", f"{CONFIGS}/demo_pretrain.yaml"),
-            f"data.root={datasets / 'captions'}",
-            f"data.identity_share={share}",
-            *(f"output={folder}", f"seed={seed}", *more),
-        )
-    return folder / "best"
-
-
-def finetune(
-    datasets: Path, folder: Path, weights: str, share: float, seed: int
-) -> None:
-    """A fine-tuning with a share of the target's people, evaluated where it was trained and elsewhere."""
-    if all((folder / name / "results.json").is_file() for name in TESTED):
-        return
-    run(
-        "examples.vtbr.finetune",
-        *(["--resume", str(folder)] if folder.is_dir() else []),
-        *("--config", f"{CONFIGS}/demo_finetune.yaml"),
-        f"data.root={datasets / 'seen'}",
-        f"data.identity_share={share}",
-        *(f"model.weights={weights}", f"output={folder}", f"seed={seed}"),
-    )
-    for name in TESTED:
-        run(
-            "examples.vtbr.evaluate",
-            f"checkpoint={folder / 'best'}",
-            f"data.root={datasets / name}",
-            f"data.name={name}",
-            f"output={folder / name}",
-            "figures=false",
-        )
-
-
 def result_folder(output: Path, seed: int, start: float, share: float) -> Path:
     return output / f"seed{seed}" / f"{start_name(start)}-{percent(share)}"
 
@@ -95,15 +52,7 @@ def collect(
         for share in shares:
             for start in starts:
                 found = [
-                    next(
-                        row["metrics"]
-                        for row in read_results(
-                            result_folder(output, seed, start, share)
-                            / domain
-                            / "results.json"
-                        )
-                        if row["name"] == "image query"
-                    )
+                    image_metrics(result_folder(output, seed, start, share) / domain)
                     for seed in seeds
                 ]
                 maps = [metrics["mAP"] for metrics in found]
@@ -168,20 +117,31 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
+    datasets = arguments.datasets
     seeds = list(range(arguments.seeds))
     starts = [0.0, *arguments.pretraining_share]
+    tests = {name: [f"data.root={datasets / name}"] for name in TESTED}
     for seed in seeds:
-        output = arguments.output / f"seed{seed}"
         for start in starts:
             weights = "random"
             if start > 0:
                 checkpoint = pretrain(
-                    arguments.datasets, output, start, seed, arguments.pretrain_with
+                    arguments.output / f"seed{seed}" / f"pretrain-{start_name(start)}",
+                    f"data.root={datasets / 'captions'}",
+                    f"data.identity_share={start}",
+                    f"seed={seed}",
+                    *arguments.pretrain_with,
                 )
                 weights = f"vtbr:{checkpoint}"
             for share in arguments.share:
+                changes = [
+                    f"data.root={datasets / 'seen'}",
+                    f"data.identity_share={share}",
+                    f"model.weights={weights}",
+                    f"seed={seed}",
+                ]
                 folder = result_folder(arguments.output, seed, start, share)
-                finetune(arguments.datasets, folder, weights, share, seed)
+                finetune(folder, changes, tests)
     rows = collect(arguments.output, seeds, starts, arguments.share)
     report = {
         "rows": rows,
