@@ -112,7 +112,7 @@ def test_padding_is_masked_as_flava_masks_it(flava, batch):
 
 def test_person_shaped_images_get_interpolated_positions(flava):
     model = build(image_size=(128, 32), max_text_length=8)
-    load_flava(model, flava.state_dict())
+    load_flava(model, flava.state_dict(), interpolate_positions=True)
     positions = model.image_encoder.embeddings.position_embeddings
     assert positions.shape == (1, 1 + 8 * 2, WIDTH)
     theirs = flava.image_encoder.embeddings.position_embeddings
@@ -121,6 +121,19 @@ def test_person_shaped_images_get_interpolated_positions(flava):
     torch.testing.assert_close(
         positions[:, 1:].mean(1), theirs[:, 1:].mean(1), rtol=0, atol=0.05
     )
+
+
+@pytest.mark.parametrize("size, grid", [((128, 32), "8x2"), ((32, 32), "2x2")])
+def test_positions_of_another_grid_are_not_interpolated_unasked(size, grid, flava):
+    # 8x2 patches are as many as 4x4, so that their number alone would not tell
+    model = build(image_size=size)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(
+        CheckpointError,
+        match=f"FLAVA has positions for 4x4 patches, but the model's images have {grid}; .*interpolate_positions=True",
+    ):
+        load_flava(model, flava.state_dict())
+    assert all(torch.equal(value, before[n]) for n, value in model.state_dict().items())
 
 
 def test_another_depth_is_refused(flava):

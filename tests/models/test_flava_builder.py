@@ -48,7 +48,7 @@ def small(monkeypatch):
         return mmet(**arguments, **sizes)
 
     monkeypatch.setattr(flava, "mmet", build)
-    return {"image_size": (64, 32), "vocab_size": 20, "max_text_length": 7}
+    return {"image_size": (32, 32), "vocab_size": 20, "max_text_length": 7}
 
 
 def test_weights_are_downloaded_only_when_asked_for(small, state, monkeypatch):
@@ -72,6 +72,19 @@ def test_weights_are_downloaded_only_when_asked_for(small, state, monkeypatch):
     )
     theirs = state["text_encoder.embeddings.position_embeddings.weight"]
     assert torch.equal(words.position_embeddings.weight, theirs[:7])
+
+
+def test_another_image_size_needs_a_word(small, state, monkeypatch):
+    monkeypatch.setattr(hub, "load_state_dict_from_url", lambda url, **more: state)
+    small["image_size"] = (64, 32)
+    with pytest.raises(CheckpointError, match="2x2 patches, but .* images have 4x2; "):
+        mmet_flava_base(**small, pretrained=True)
+    model = mmet_flava_base(**small, pretrained=True, interpolate_positions=True)
+    positions = model.image_encoder.embeddings.position_embeddings
+    theirs = state["image_encoder.embeddings.position_embeddings"]
+    assert torch.equal(positions[:, 0], theirs[:, 0])
+    mean = positions[:, 1:].mean(1)
+    torch.testing.assert_close(mean, theirs[:, 1:].mean(1), rtol=0, atol=0.05)
 
 
 def test_more_words_than_flava_has_positions(small, state):

@@ -6,6 +6,7 @@
 
 """Names of published weights -> names of ours. Each map takes a whole state dict and gives a whole one."""
 
+import math
 import re
 from typing import Dict, Optional, Tuple
 
@@ -128,6 +129,32 @@ def flava_to_mmet(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
             name = re.sub(pattern, replacement, name)
         mapped[name] = tensor
     return mapped
+
+
+def fit_positions(
+    positions: Tensor, grid: Tuple[int, int], interpolate: bool, source: str
+) -> Tensor:
+    """Published position embeddings of square images for a model's grid: as they are, or interpolated where asked for.
+
+    Args:
+        positions (Tensor): Of shape ``(1, 1 + n, d)``, that of [CLS] first. Where ``n`` is no square number they are
+            given back, and loading checks their shape.
+        grid (Tuple[int, int]): Rows and columns of the model's patches.
+        interpolate (bool): Whether those of another grid are interpolated, by :func:`resize_positions`.
+        source (str): Whose they are, for the message.
+
+    Raises:
+        CheckpointError: If the grid is another and ``interpolate`` is False.
+    """
+    side = math.isqrt(positions.shape[1] - 1)
+    if side**2 != positions.shape[1] - 1 or (side, side) == tuple(grid):
+        return positions
+    if not interpolate:
+        raise CheckpointError(
+            f"{source} has positions for {side}x{side} patches, but the model's images have {grid[0]}x{grid[1]}; build "
+            f"it for images of {side}x{side} patches, or say interpolate_positions=True"
+        )
+    return resize_positions(positions, grid)
 
 
 def resize_positions(
