@@ -29,6 +29,34 @@ def check_choice(key: str, value: str, known: Sequence[str]) -> None:
         )
 
 
+def check_shares(key: str, count: int, world_size: int, parts: int) -> None:
+    """Raises a ValueError unless a batch can be dealt out to processes, and each share cut into parts.
+
+    Args:
+        key (str): What the user wrote.
+        count (int): How many there are of it in a batch: samples, or people that stay together.
+        world_size (int): The processes.
+        parts (int): Those of ``loop.accumulate``.
+    """
+    share, rest = divmod(count, world_size)
+    if rest:
+        raise ValueError(
+            f"{key} is {count}, which {world_size} processes do not divide; take a multiple of {world_size}, or "
+            "another number of processes"
+        )
+    if share % parts:
+        own = (
+            ""
+            if world_size == 1
+            else f", of which each of {world_size} processes has {share}"
+        )
+        fitting = [n for n in range(1, share + 1) if share % n == 0]
+        raise ValueError(
+            f"loop.accumulate is {parts}, but {key} is {count}{own}: that does not divide into {parts} parts. Take "
+            f"loop.accumulate from {', '.join(map(str, fitting))}, or another {key}"
+        )
+
+
 def check_weights(config: Any, key: str) -> None:
     """Raises a ValueError unless the weights under ``key`` have the names of its default, and one is above 0.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 from accelerate import Accelerator
+from examples.common.checks import check_shares
 from examples.common.config import ConfigT, load_config
 from examples.common.distributed import make_accelerator
 from examples.common.engine import LoopConfig, Trainer
@@ -111,18 +112,23 @@ def open_session(
     """Reads the command line, meets the other processes, and checks the run's folder, all before any data is read.
 
     Args:
-        definition (Type[ConfigT]): The dataclass of the configuration, with ``precision``, ``output`` and ``seed``.
+        definition (Type[ConfigT]): The dataclass of the configuration, with ``precision``, ``output``, ``seed``,
+            ``loop`` and ``shared_out``.
         argv (Optional[Sequence[str]]): The arguments; None for those of the command line.
         recipe (str): Its name as ``python -m`` takes it.
         description (Optional[str]): What ``--help`` says.
 
     Raises:
-        ValueError: If the configuration is wrong, the folder is taken, or there is nothing to resume.
+        ValueError: If the configuration is wrong, a batch does not divide into the processes and the parts of
+            ``loop.accumulate``, the folder is taken, or there is nothing to resume.
     """
     config, command = load_config(
         definition, argv, prog=f"python -m {recipe}", description=description
     )
     accelerator = make_accelerator(config.precision)  # type: ignore[attr-defined]
+    key, count = config.shared_out  # type: ignore[attr-defined]
+    parts = config.loop.accumulate  # type: ignore[attr-defined]
+    check_shares(key, count, accelerator.num_processes, parts)
     is_resumed = command.resume is not None
     directory = check_run(
         command.resume or config.output,  # type: ignore[attr-defined]

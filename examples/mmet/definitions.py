@@ -129,6 +129,14 @@ class PretrainConfig:
                     f"{' and '.join(own)}, have weight 0; set both or neither"
                 )
 
+    @property
+    def shared_out(self) -> Tuple[str, int]:
+        """What processes and parts of ``loop.accumulate`` share out of a batch, by its key: samples or people."""
+        if self.images_per_identity is None:
+            return "batch_size", self.batch_size
+        people = self.batch_size // self.images_per_identity
+        return "batch_size / images_per_identity", people
+
 
 @dataclass
 class FinetuneConfig:
@@ -193,6 +201,11 @@ class FinetuneConfig:
             raise ValueError(
                 f"modalities is {self.modalities[0]} alone, but its losses {' and '.join(alone)} have weight 0"
             )
+
+    @property
+    def shared_out(self) -> Tuple[str, int]:
+        """What processes and parts of ``loop.accumulate`` share out of a batch, by its key: people."""
+        return "identities_per_batch", self.identities_per_batch
 
 
 @dataclass

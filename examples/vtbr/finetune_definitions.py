@@ -7,7 +7,7 @@
 """The configurations of fine-tuning and evaluating the baseline. ``--help`` prints each key and its comment."""
 
 from dataclasses import dataclass, field
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 from examples.common.checks import check_choice, check_range, check_weights
 from examples.common.data import DataConfig, ImageConfig
@@ -66,6 +66,11 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         check_range("label_smoothing", self.label_smoothing, 0, 1)
         check_weights(self, "losses")
+
+    @property
+    def shared_out(self) -> Tuple[str, int]:
+        """What processes and parts of ``loop.accumulate`` share out of a batch, by its key: people."""
+        return "identities_per_batch", self.identities_per_batch
 
 
 @dataclass

@@ -76,6 +76,11 @@ class VTBRPretrainConfig:
     def __post_init__(self) -> None:
         check_range("batch_size", self.batch_size, 1)
 
+    @property
+    def shared_out(self) -> Tuple[str, int]:
+        """What processes and parts of ``loop.accumulate`` share out of a batch, by its key: samples."""
+        return "batch_size", self.batch_size
+
 
 @dataclass
 class CaptionConfig:

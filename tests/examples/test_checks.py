@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from typing import Dict
 
 import pytest
-from examples.common.checks import check_choice, check_range, check_weights
+from examples.common.checks import (
+    check_choice,
+    check_range,
+    check_shares,
+    check_weights,
+)
 
 
 @dataclass
@@ -35,6 +40,30 @@ def test_choice_names_the_nearest():
     expected = "overflow must be one of truncate, error, got 'trunkate'. Did you mean truncate?"
     with pytest.raises(ValueError, match=expected):
         check_choice("overflow", "trunkate", ("truncate", "error"))
+
+
+class TestShares:
+    @pytest.mark.parametrize("world_size, parts", [(1, 1), (1, 12), (3, 2), (12, 1)])
+    def test_divide(self, world_size, parts):
+        check_shares("batch_size", 12, world_size, parts)
+
+    def test_processes_do_not(self):
+        expected = "^batch_size is 12, which 5 processes do not divide; take a multiple of 5, or another number"
+        with pytest.raises(ValueError, match=expected):
+            check_shares("batch_size", 12, 5, 1)
+
+    @pytest.mark.parametrize(
+        "world_size, parts, expected",
+        [
+            (1, 8, "12: that does not divide into 8 parts. .* 1, 2, 3, 4, 6, 12, or"),
+            (2, 4, "12, of which each of 2 processes has 6: that .* 1, 2, 3, 6, or"),
+            (6, 4, "12, of which each of 6 processes has 2: that .* 1, 2, or"),
+        ],
+    )
+    def test_parts_do_not(self, world_size, parts, expected):
+        start = rf"^loop.accumulate is {parts}, but batch_size is "
+        with pytest.raises(ValueError, match=f"{start}{expected} another batch_size$"):
+            check_shares("batch_size", 12, world_size, parts)
 
 
 class TestWeights:

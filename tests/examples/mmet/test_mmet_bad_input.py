@@ -188,6 +188,26 @@ class TestImagesThatCannotBeRead:
         assert_refused(outcome, rf"{path.name}: .*cut short or damaged", tmp_path / "e")
 
 
+@pytest.mark.parametrize(
+    "recipe, more, expected",
+    [
+        ("pretrain", ["loop.accumulate=3"], "batch_size is 8: that does not divide"),
+        (
+            "pretrain",
+            ["loop.accumulate=8", "images_per_identity=2"],
+            "batch_size / images_per_identity is 4: that does not divide into 8 parts",
+        ),
+        # eight images would divide, but not four people of two
+        ("finetune", ["loop.accumulate=8"], "identities_per_batch is 4: that does not"),
+    ],
+)
+def test_parts_are_looked_at_before_any_data(
+    recipe, more, expected, run, tmp_path, tools
+):
+    arguments = tools.debug(recipe, tmp_path / "nowhere", tmp_path / "run", *more)
+    assert_refused(run(recipe, arguments), expected, tmp_path / "run")
+
+
 BAD_ARGUMENTS = [
     ("pretrain", "optimiser.lr=1", r"unknown key optimiser\. Did you mean optimizer\?"),
     ("pretrain", "loop.step=3", r"unknown key loop\.step\. Did you mean loop\.steps\?"),

@@ -192,6 +192,7 @@ class TestEvaluate:
         ("data.identity_share=0.2", "a batch needs 4 identities, but there are only 2"),
         ("epochs.warmup=1", "epochs.run is 0, so that steps are counted"),
         ("epochs.run=-1", "epochs must be numbers >= 0"),
+        ("loop.accumulate=8", "identities_per_batch is 4: that does not divide into 8"),
     ],
 )
 def test_bad_argument(argument, expected, pedestrians, run, tmp_path):

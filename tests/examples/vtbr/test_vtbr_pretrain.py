@@ -169,6 +169,14 @@ class TestBadInput:
             load_config(CaptionConfig, ["checkpoint=x", "output=y"])
 
 
+def test_parts_are_looked_at_before_any_data(tmp_path, capsys):
+    arguments = debug(tmp_path / "nowhere", tmp_path / "run", "loop.accumulate=3")
+    assert run_here(pretrain.main, arguments) == 2
+    expected = "loop.accumulate is 3, but batch_size is 8: that does not divide into 3"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 class TestCaption:
     def test_a_folder(self, pretrained, world, tmp_path, capsys):
         arguments = [
