@@ -7,7 +7,7 @@
 """The picture of a pretraining: masked input beside its reconstruction."""
 
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import Any, List, Sequence
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from torchmultimodal_reid.models.saved import ModelDescription
 from torchmultimodal_reid.modules.masking.targets import PixelTargets
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import EvalImageTransform, Normalize
-from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
+from torchmultimodal_reid.transforms.tokenizer import CONTINUATION, WordPieceTokenizer
 from torchmultimodal_reid.utils.seeding import generator_for
 
 
@@ -68,33 +68,60 @@ def draw_reconstruction(
     output: MMETPretrainingOutput = model(
         image, batch.text, batch.text_padding, identity=batch.identity, mask=mask
     )
-    assert isinstance(targets, PixelTargets) and output.mmm_image is not None
+    assert isinstance(targets, PixelTargets)
+    assert output.mmm_image is not None
     assert mask.masked_patches is not None and mask.masked_tokens is not None
     patches = targets(image)
     patches[mask.masked_patches] = output.mmm_image.prediction.float()
     restored = targets.to_image(targets.denormalize(patches, image), mmet.grid)
+    # without a head for words the masked ones stay masked
+    completed = batch.text.masked_fill(mask.masked_tokens, tokenizer.mask_id)
+    if output.mmm_text is not None:
+        completed[mask.masked_tokens] = output.mmm_text.prediction.argmax(1)
     figure = draw_reconstructions(
         batch.image.cpu(),
         (normalize.inverse(restored).float() / 255).cpu(),
         mask.masked_patches.cpu(),
         description.arguments["patch_size"],
         captions=[
-            _masked_caption(tokenizer, *row)
-            for row in zip(batch.text, mask.masked_tokens)
+            completed_caption(tokenizer, *row)
+            for row in zip(batch.text, completed, mask.masked_tokens)
         ],
-        title="Masked multimodal modelling: what the model sees, and what it completes",
+        title=(
+            "Masked multimodal modelling: what the model sees, and what it completes; "
+            "[its words], [its word / what was there]"
+        ),
     )
     return save_figure(figure, path)
 
 
-def _masked_caption(tokenizer: WordPieceTokenizer, text: Tensor, masked: Tensor) -> str:
-    pieces: List[Tuple[str, bool]] = []
-    for token, is_masked in zip(text.tolist(), masked.tolist()):
+def completed_caption(
+    tokenizer: WordPieceTokenizer, text: Tensor, completed: Tensor, masked: Tensor
+) -> str:
+    """A caption with the words that a model completed in brackets, and what was there where it was another word.
+
+    Args:
+        tokenizer (WordPieceTokenizer): Of both texts.
+        text (Tensor): The caption's tokens, of shape ``(s,)``.
+        completed (Tensor): The same with the model's tokens where they were masked.
+        masked (Tensor): bool of the same shape.
+    """
+    # each word as it was, as it is, and whether any of it was masked
+    words: List[List[Any]] = []
+    rows = zip(text.tolist(), completed.tolist(), masked.tolist())
+    for token, now, is_masked in rows:
         if token in tokenizer.special_ids:
             continue
-        piece = tokenizer.tokens[token]
-        if piece.startswith("##") and pieces:
-            pieces[-1] = (pieces[-1][0] + piece[2:], pieces[-1][1] or is_masked)
+        was, is_ = (
+            tokenizer.tokens[each].removeprefix(CONTINUATION) for each in (token, now)
+        )
+        if tokenizer.tokens[token].startswith(CONTINUATION) and words:
+            words[-1][0] += was
+            words[-1][1] += is_
+            words[-1][2] |= is_masked
         else:
-            pieces.append((piece, is_masked))
-    return " ".join("___" if is_masked else word for word, is_masked in pieces)
+            words.append([was, is_, is_masked])
+    return " ".join(
+        was if not is_masked else f"[{is_}]" if was == is_ else f"[{is_} / {was}]"
+        for was, is_, is_masked in words
+    )
