@@ -57,7 +57,9 @@ def in_steps(
 
     loop = replace(loop, steps=steps(epochs.run))
     if epochs.evaluate_every:
-        loop = replace(loop, evaluate_every=steps(epochs.evaluate_every))
+        # rounded up, so that the last evaluation is at the end and not just before it
+        every = math.ceil(epochs.evaluate_every * num_images / batch_size)
+        loop = replace(loop, evaluate_every=every)
     if epochs.warmup:
         schedule = replace(schedule, warmup_steps=steps(epochs.warmup))
     if epochs.milestones:
