@@ -6,7 +6,7 @@
 
 """What is measured on held-out people while VTBR is pretrained: losses, and how good the captions are."""
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 from accelerate import Accelerator
@@ -17,7 +17,12 @@ from torch import nn
 from torchmultimodal_reid.architectures.captioner import BidirectionalCaptioner
 from torchmultimodal_reid.data.collate import Collate, PersonBatch
 from torchmultimodal_reid.data.dataset import PersonDataset
-from torchmultimodal_reid.data.sample import expand_captions, PersonImage
+from torchmultimodal_reid.data.sample import (
+    expand_captions,
+    PersonImage,
+    ReIDSplit,
+    with_captions,
+)
 from torchmultimodal_reid.data.synthetic.told import told_attributes
 from torchmultimodal_reid.evaluation.captions import (
     attribute_accuracy,
@@ -33,6 +38,14 @@ from torchmultimodal_reid.models.saved_vtbr import make_captioner
 from torchmultimodal_reid.transforms.caption import CaptionTransform
 from torchmultimodal_reid.transforms.image import EvalImageTransform
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
+
+
+def held_out_images(watched: Optional[ReIDSplit]) -> Tuple[PersonImage, ...]:
+    """The images with captions of what is watched, each once: a query may stand in the gallery too."""
+    if watched is None:
+        return ()
+    images = {image.path: image for image in watched.query + watched.gallery}
+    return with_captions(images.values())
 
 
 def spread(images: Sequence[PersonImage], count: int) -> Tuple[PersonImage, ...]:

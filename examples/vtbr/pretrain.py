@@ -10,7 +10,7 @@ python -m examples.vtbr.pretrain --config examples/vtbr/configs/demo_pretrain.ya
 """
 
 from functools import partial
-from typing import Optional, Tuple
+from typing import Optional
 
 import torch
 from examples.common.data import all_captions, captioned, check_captions
@@ -23,14 +23,13 @@ from examples.common.run_checkpoints import finished_steps, Saved
 from examples.common.selection import training_data
 from examples.common.session import open_session
 from examples.common.text import make_tokenizer
-from examples.vtbr.caption_evaluation import CaptionEvaluation, spread
+from examples.vtbr.caption_evaluation import CaptionEvaluation, held_out_images, spread
 from examples.vtbr.pretrain_definitions import VTBRPretrainConfig
 from examples.vtbr.pretraining_tasks import TASKS
 from torchmultimodal_reid.architectures.captioner import BidirectionalCaptioner
 from torchmultimodal_reid.data.collate import Collate
 from torchmultimodal_reid.data.dataset import PersonDataset
 from torchmultimodal_reid.data.image_io import read_image
-from torchmultimodal_reid.data.sample import PersonImage, with_captions
 from torchmultimodal_reid.data.samplers import ShuffleSampler
 from torchmultimodal_reid.evaluation.figures.canvas import save_figure
 from torchmultimodal_reid.evaluation.figures.captioned import draw_captions
@@ -140,9 +139,7 @@ def main(argv: Optional[list] = None) -> None:
         checkpoint,
     )
     evaluate: Optional[Evaluate] = None
-    held_out: Tuple[PersonImage, ...] = ()
-    if watched is not None:
-        held_out = with_captions(watched.query + watched.gallery)
+    held_out = held_out_images(watched)
     if held_out and loop.evaluate_every > 0:
         evaluation = CaptionEvaluation(
             held_out, description, tokenizer, task, config.evaluation, accelerator
