@@ -6,7 +6,7 @@
 
 """What several processes do together: as if one process had seen the whole batch."""
 
-from typing import Any, Dict, Mapping, NamedTuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 import torch
 from accelerate import Accelerator
@@ -161,12 +161,14 @@ def mean_over_processes(
     return dict(zip(names, accelerator.reduce(stacked, "mean")))
 
 
-def highest_over_processes(value: int, accelerator: Accelerator) -> int:
-    """The highest number that any process gives; all of them have to call this."""
+def highest_over_processes(
+    values: Sequence[int], accelerator: Accelerator
+) -> List[int]:
+    """The highest of each number that any process gives, in one exchange; all of them have to call this."""
     if accelerator.num_processes == 1:
-        return value
-    own = torch.tensor([value], device=accelerator.device)
-    return int(accelerator.gather(own).max())
+        return list(values)
+    own = torch.tensor([list(values)], device=accelerator.device)
+    return accelerator.gather(own).amax(dim=0).tolist()
 
 
 def leave_process_group() -> None:

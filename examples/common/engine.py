@@ -13,7 +13,7 @@ from typing import Callable, Dict, Iterable, Mapping, Optional
 import torch
 from accelerate import Accelerator
 from examples.common.checks import check_range
-from examples.common.distributed import highest_over_processes, mean_over_processes
+from examples.common.distributed import mean_over_processes
 from examples.common.failures import explain_failures
 from examples.common.logging import MetricsLogger
 from examples.common.optim import Schedule, set_learning_rate
@@ -133,6 +133,8 @@ class Trainer:
             ValueError: If the loss or the gradient is not finite over and over, or memory runs out.
         """
         is_main = self.accelerator.is_main_process
+        is_alone = self.accelerator.num_processes == 1
+        signals = StopSignals(is_main)
         model, self.optimizer = self.accelerator.prepare(self.model, self.optimizer)
         take_step = TrainingStep(
             self.accelerator,
@@ -141,6 +143,7 @@ class Trainer:
             self.weights,
             self.loop.gradient_clip,
             self.loop.accumulate,
+            lambda: signals.received or 0,
         )
         logger = MetricsLogger(
             self.directory,
@@ -151,13 +154,15 @@ class Trainer:
             description=description,
         )
         explained = explain_failures(self.directory, self._memory_advice)
-        with StopSignals(is_main) as signals, explained, logger:
+        with signals, explained, logger:
             for batch in batches:
-                self._train_step(batch, take_step, compute_losses, logger)
+                stop = self._train_step(batch, take_step, compute_losses, logger)
                 if evaluate is not None and self._is_due(self.loop.evaluate_every):
                     self._evaluate(evaluate, logger)
-                # a signal may reach one process alone: they stop in the same step or would wait for each other
-                stop = highest_over_processes(signals.received or 0, self.accelerator)
+                # a signal may reach one process alone: they stop in the same step or would wait for each other, so
+                # one that came after they had agreed is for the next step
+                if is_alone:
+                    stop = signals.received or 0
                 if stop or self._is_due(self.loop.checkpoint_every):
                     self._save()
                 if stop:
@@ -170,7 +175,8 @@ class Trainer:
         take_step: TrainingStep,
         compute_losses: LossFunction,
         logger: MetricsLogger,
-    ) -> None:
+    ) -> int:
+        """Gives the signal to stop that some process had received by then; 0 for none."""
         self._last_batch_size = len(batch.index)
         rank = self.accelerator.process_index
         torch.manual_seed(derive_seed(self.seed, "step", self.step, rank))
@@ -190,6 +196,7 @@ class Trainer:
             num_images=len(batch.index) * self.accelerator.num_processes,
             learning_rate=learning_rate,
         )
+        return result.stop_signal
 
     def _evaluate(self, evaluate: Evaluate, logger: MetricsLogger) -> None:
         self.model.eval()

@@ -7,7 +7,7 @@
 """One step of a training: losses and gradients, in one part or in several, and the optimizer's step."""
 
 from contextlib import nullcontext
-from typing import Callable, Dict, List, Mapping, NamedTuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Tuple
 
 import torch
 from accelerate import Accelerator
@@ -27,12 +27,13 @@ class StepResult(NamedTuple):
     is_overflow: (
         bool  # fp16's scale was too high and has been lowered, as it is meant to be
     )
+    stop_signal: int  # the highest that any process had received by then; 0 for none
 
 
 class TrainingStep:
     """Moves the weights by one batch, unless its loss or gradient is not finite: then nothing of the model changes.
 
-    All processes skip the same steps.
+    All processes skip the same steps, and know of the same signals to stop: they agree on both in one small exchange.
 
     Args:
         accelerator (Accelerator): Device, precision and processes.
@@ -41,6 +42,8 @@ class TrainingStep:
         weights (Mapping[str, float]): Weight of each loss by name; a loss of weight 0 is not added.
         gradient_clip (float): Largest norm of the gradient; 0 for no limit.
         accumulate (int): Parts to cut the batch of each process into.
+        stop_signal (Callable[[], int]): The number of the signal to stop that this process has received; 0 for none.
+            Default: None was received.
 
     Inputs:
         batch (PersonBatch): On the device.
@@ -59,6 +62,7 @@ class TrainingStep:
         weights: Mapping[str, float],
         gradient_clip: float = 0.0,
         accumulate: int = 1,
+        stop_signal: Callable[[], int] = lambda: 0,
     ) -> None:
         self.accelerator = accelerator
         self.model = model
@@ -66,6 +70,7 @@ class TrainingStep:
         self.weights = weights
         self.largest_norm = gradient_clip if gradient_clip > 0 else float("inf")
         self.accumulate = accumulate
+        self.stop_signal = stop_signal
         self._buffers = _Buffers(accelerator.unwrap_model(model))
 
     def __call__(
@@ -79,7 +84,8 @@ class TrainingStep:
         )
         logged["gradient_norm"] = torch.as_tensor(norm).detach()
         scaler = self.accelerator.scaler
-        is_skipped, is_overflow = self._is_bad(logged), False
+        is_skipped, stop_signal = self._agree(logged)
+        is_overflow = False
         if is_skipped:
             if scaler is not None:
                 is_overflow = bool(logged["loss"].isfinite() and scaler.get_scale() > 1)
@@ -88,7 +94,7 @@ class TrainingStep:
         else:
             self.optimizer.step()
         self.optimizer.zero_grad()
-        return StepResult(logged, is_skipped, is_overflow)
+        return StepResult(logged, is_skipped, is_overflow, stop_signal)
 
     def _backward(
         self, batch: PersonBatch, compute_losses: LossFunction, step: int
@@ -112,10 +118,13 @@ class TrainingStep:
                 logged[name] = logged[name] + share if name in logged else share
         return logged
 
-    def _is_bad(self, logged: Mapping[str, Tensor]) -> bool:
+    def _agree(self, logged: Mapping[str, Tensor]) -> Tuple[bool, int]:
+        """Whether any process's loss or gradient is not finite, and the highest signal that any has received."""
         loss, norm = logged["loss"], logged["gradient_norm"]
         is_finite = loss.isfinite() & norm.to(loss.device).isfinite()
-        return bool(highest_over_processes(int(not is_finite), self.accelerator))
+        own = [int(not is_finite), self.stop_signal()]
+        is_bad, stop_signal = highest_over_processes(own, self.accelerator)
+        return bool(is_bad), stop_signal
 
 
 class _Buffers:

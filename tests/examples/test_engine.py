@@ -132,6 +132,43 @@ def test_signal_in_the_last_step_is_a_finished_run(trainer, capsys):
     assert "done after 2 steps" in capsys.readouterr().out
 
 
+class Two:
+    """An accelerator with a second process that received a signal before its second step, or none."""
+
+    num_processes = 2
+
+    def __init__(self, other):
+        self.received = iter([0, other, other])
+        self._one = Accelerator(cpu=True)
+
+    def __getattr__(self, name):
+        return getattr(self._one, name)
+
+    def gather(self, own):
+        return torch.cat([own, torch.tensor([[0, next(self.received)]])])
+
+
+class TestSignalsOfSeveralProcesses:
+    def test_to_another_one(self, trainer, tmp_path):
+        one = trainer(checkpoint_every=0)
+        one.accelerator = Two(signal.SIGTERM)
+        one.fit([batch(4)] * 4, pull)
+        assert one.step == 2 and one.stop_signal == signal.SIGTERM
+        assert names(tmp_path / "checkpoints") == ["step_00000002"]
+
+    @pytest.mark.parametrize("is_alone, steps", [(True, 1), (False, 2)])
+    def test_after_they_agreed_is_for_the_next_step(self, is_alone, steps, trainer):
+        def evaluate():
+            os.kill(os.getpid(), signal.SIGTERM)
+            return {"selection": 0.0}
+
+        one = trainer(checkpoint_every=0, evaluate_every=1)
+        if not is_alone:
+            one.accelerator = Two(0)
+        one.fit([batch(4)] * 4, pull, evaluate)
+        assert one.step == steps and one.stop_signal == signal.SIGTERM
+
+
 def test_bad_sample_says_how_to_go_on(trainer, tmp_path):
     def batches():
         yield batch(4)

@@ -107,6 +107,49 @@ class TestNotFinite:
         assert scaler.get_scale() == scale / 2
 
 
+class Two:
+    """An accelerator with a second process, which says what it was made with; it counts the exchanges."""
+
+    num_processes = 2
+
+    def __init__(self, *other):
+        self.other, self.exchanges = other, 0
+        self._one = Accelerator(cpu=True)
+
+    def __getattr__(self, name):
+        return getattr(self._one, name)
+
+    def gather(self, own):
+        self.exchanges += 1
+        return torch.cat([own, torch.tensor([self.other])])
+
+
+class TestSeveralProcesses:
+    @pytest.mark.parametrize("is_bad", [0, 1])
+    @pytest.mark.parametrize("own, other, highest", [(0, 0, 0), (2, 15, 15), (2, 0, 2)])
+    def test_agree_in_one_exchange(self, is_bad, own, other, highest):
+        model = nn.Linear(6, 3)
+        before = model.weight.clone()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        two = Two(is_bad, other)
+        weights = {"identity": 1.0}
+        step = TrainingStep(two, model, optimizer, weights, stop_signal=lambda: own)
+        result = step(make_batch(4), classify, 0)
+        assert (result.is_skipped, result.stop_signal) == (bool(is_bad), highest)
+        assert torch.equal(model.weight, before) == bool(is_bad)
+        assert two.exchanges == 1
+
+    def test_one_asks_nobody(self):
+        model = nn.Linear(6, 3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        accelerator = Accelerator(cpu=True)
+        accelerator.gather = None
+        step = TrainingStep(
+            accelerator, model, optimizer, {"identity": 1.0}, stop_signal=lambda: 15
+        )
+        assert step(make_batch(4), classify, 0).stop_signal == 15
+
+
 class TestSum:
     def test_weights(self):
         losses = {
