@@ -87,10 +87,7 @@ def draw_reconstruction(
             completed_caption(tokenizer, *row)
             for row in zip(batch.text, completed, mask.masked_tokens)
         ],
-        title=(
-            "Masked multimodal modelling: what the model sees, and what it completes; "
-            "[its words], [its word / what was there]"
-        ),
+        title="What is hidden, and what the model completes: [its word], [its word / the right one]",
     )
     return save_figure(figure, path)
 
