@@ -76,8 +76,12 @@ def text_transformer_encoder(
     stem: str = "linear",
     drop_path: Optional[float] = None,
     layer_norm_eps: float = 1e-12,
+    norm_first: bool = True,
 ) -> TextTransformerEncoder:
-    """The text encoder of :func:`~torchmultimodal_reid.models.mmet.mmet`. Padding is id 0, as in BERT's vocabulary."""
+    """The text encoder of :func:`~torchmultimodal_reid.models.mmet.mmet`. Padding is id 0, as in BERT's vocabulary.
+
+    With ``norm_first`` it is FLAVA's, whose last layer is followed by a norm; without it BERT's, whose is not.
+    """
     check_stem("text_stem", stem)
     embeddings: nn.Module = BERTTextEmbeddings(
         hidden_size=d_model,
@@ -96,8 +100,9 @@ def text_transformer_encoder(
             dim_feedforward,
             drop_path=drop_path,
             layer_norm_eps=layer_norm_eps,
+            norm_first=norm_first,
         ),
-        Fp32LayerNorm(d_model, eps=layer_norm_eps),
+        Fp32LayerNorm(d_model, eps=layer_norm_eps) if norm_first else nn.Identity(),
         max_length=max_length,
     )
 
@@ -110,8 +115,10 @@ def transformer(
     *,
     drop_path: Optional[float] = None,
     layer_norm_eps: float = 1e-12,
+    norm_first: bool = True,
 ) -> TransformerEncoder:
-    """TorchMultimodal's pre-norm transformer with GELU, whose attention is ``scaled_dot_product_attention``."""
+    """TorchMultimodal's transformer with GELU, whose attention is ``scaled_dot_product_attention``; pre-norm if not
+    said otherwise."""
     return TransformerEncoder(
         n_layer=n_layer,
         d_model=d_model,
@@ -119,7 +126,7 @@ def transformer(
         dim_feedforward=dim_feedforward,
         activation=nn.GELU,
         layer_norm_eps=layer_norm_eps,
-        norm_first=True,
+        norm_first=norm_first,
         drop_path_rate=drop_path,
     )
 
