@@ -9,8 +9,8 @@
 What most programs need can be imported from here; everything else from the module that it is in.
 
 Models with random weights, flat arguments in and a module out:
-    ``mmet``, ``mmet_tiny``, ``mmet_small``, ``mmet_base``, ``mmet_flava_base``, ``mmet_for_pretraining``,
-    ``mmet_for_reid``, ``reid_baseline``, ``vtbr``, ``vtbr_r18``, ``vtbr_r50``
+    ``mmet``, ``mmet_tiny``, ``mmet_small``, ``mmet_base``, ``mmet_flava_base``, ``mmet_clip_vit_b16``,
+    ``mmet_for_pretraining``, ``mmet_for_reid``, ``reid_baseline``, ``vtbr``, ``vtbr_r18``, ``vtbr_r50``
 Trained models:
     ``ReIDPipeline``: files, PIL images and captions in, embeddings or captions out; in one call, ``embed``, ``caption``
     ``load``: the model of a checkpoint, with its tokeniser and its description
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         evaluate_ranking,
     )
     from torchmultimodal_reid.evaluation.re_ranking import re_rank
+    from torchmultimodal_reid.models.clip import mmet_clip_vit_b16
     from torchmultimodal_reid.models.flava import mmet_flava_base
     from torchmultimodal_reid.models.loading import load
     from torchmultimodal_reid.models.mmet import (
@@ -63,6 +64,7 @@ __all__ = [
     "load",
     "mmet",
     "mmet_base",
+    "mmet_clip_vit_b16",
     "mmet_flava_base",
     "mmet_for_pretraining",
     "mmet_for_reid",
@@ -78,6 +80,7 @@ __all__ = [
 _NAMES_OF: Dict[str, Tuple[str, ...]] = {
     "evaluation.ranking": ("evaluate_distances", "evaluate_ranking"),
     "evaluation.re_ranking": ("re_rank",),
+    "models.clip": ("mmet_clip_vit_b16",),
     "models.flava": ("mmet_flava_base",),
     "models.loading": ("load",),
     "models.mmet": ("mmet", "mmet_base", "mmet_for_reid", "mmet_small", "mmet_tiny"),
