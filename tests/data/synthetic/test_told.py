@@ -6,7 +6,7 @@
 
 import numpy as np
 import pytest
-from torchmultimodal_reid.data.synthetic.captions import write_captions
+from torchmultimodal_reid.data.synthetic.captions import STYLES, write_captions
 from torchmultimodal_reid.data.synthetic.identity import sample_identity
 from torchmultimodal_reid.data.synthetic.palette import palette_of
 from torchmultimodal_reid.data.synthetic.parts import Pose, SURFACES
@@ -16,7 +16,7 @@ from torchmultimodal_reid.data.synthetic.told import told_attributes
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
 
 
-def draw_captions(domain, people):
+def draw_captions(domain, people, style="varied"):
     """Eight captions of each person, seen from anywhere, with some surfaces hidden."""
     palette = palette_of(domain)
     for number in range(people):
@@ -28,12 +28,13 @@ def draw_captions(domain, people):
         )
         shot = Shot(pose, "sunny", "noon", 5.0, 0.0, (0, 0, 1, 1), False)
         picture = Picture(np.zeros((2, 1, 3), np.uint8), shot, seen)
-        yield from write_captions(person, picture, 8, rng)
+        yield from write_captions(person, picture, 8, rng, style)
 
 
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("domain", [0, 1, 2])
-def test_gives_back_what_the_writer_told(domain):
-    captions = list(draw_captions(domain, 150))
+def test_gives_back_what_the_writer_told(domain, style):
+    captions = list(draw_captions(domain, 150, style))
     assert len(captions) == 1200
     for caption in captions:
         assert told_attributes(caption.text) == caption.told, caption.text

@@ -11,6 +11,7 @@ import sys
 from typing import List, Optional
 
 from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.data.synthetic.captions import STYLES
 from torchmultimodal_reid.data.synthetic.generate import generate
 from torchmultimodal_reid.data.synthetic.request import Request
 
@@ -78,6 +79,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--captions-per-image", type=int, default=2, help="default: %(default)s")
     add(
+        "--caption-style",
+        choices=STYLES,
+        default="varied",
+        help="varied: as people write; complete: all that can be seen, in one form (default: %(default)s)",
+    )
+    add(
         "--distractors",
         type=int,
         default=0,
@@ -109,6 +116,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             image_size=(args.image_size[0], args.image_size[1]),
             captions_per_image=args.captions_per_image,
             distractors=args.distractors,
+            caption_style=args.caption_style,
         )
         written = generate(
             request, args.out, workers=args.workers, progress=not args.quiet

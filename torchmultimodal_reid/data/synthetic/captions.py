@@ -11,6 +11,7 @@ from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from torchmultimodal_reid.data.synthetic import phrases
+from torchmultimodal_reid.data.synthetic.complete_caption import complete
 from torchmultimodal_reid.data.synthetic.finegpr_forms import (
     finegpr_in_a,
     finegpr_plain,
@@ -21,6 +22,9 @@ from torchmultimodal_reid.data.synthetic.phrases import an
 from torchmultimodal_reid.data.synthetic.render import Picture
 from torchmultimodal_reid.data.synthetic.teller import join, Teller
 from torchmultimodal_reid.data.synthetic.visibility import tellable, view_of
+
+# as people write, each something else and in a form of its own; or one form that leaves nothing out
+STYLES = ("varied", "complete")
 
 
 class Caption(NamedTuple):
@@ -37,15 +41,20 @@ class Caption(NamedTuple):
 
 
 def write_captions(
-    identity: Identity, picture: Picture, count: int, rng: np.random.Generator
+    identity: Identity,
+    picture: Picture,
+    count: int,
+    rng: np.random.Generator,
+    style: str = "varied",
 ) -> List[Caption]:
-    """Writes ``count`` captions, each in a form of its own.
+    """Writes ``count`` captions.
 
     Args:
         identity (Identity): The person.
         picture (Picture): The picture; what it hides is not told.
         count (int): How many captions.
         rng (numpy.random.Generator): Draws forms, words and omissions.
+        style (str): One of :data:`STYLES`. Default: ``"varied"``.
 
     Returns:
         List[Caption]: The captions.
@@ -54,7 +63,9 @@ def write_captions(
     captions = []
     for _ in range(count):
         teller = Teller(rng, facts, picture.shot)
-        form = _FORMS[int(rng.choice(len(_FORMS), p=_SHARES))]
+        form = complete
+        if style == "varied":
+            form = _FORMS[int(rng.choice(len(_FORMS), p=_SHARES))]
         text = form(teller)
         captions.append(Caption(text[0].upper() + text[1:], teller.told))
     return captions

@@ -125,7 +125,9 @@ def _render_person(task: _Task) -> List[Dict[str, Any]]:
                 r.seed, r.domain, r.cameras, task.number, camera, shot, r.image_size
             )
             words = draws(WORDS, r.seed, r.domain, task.number, camera, shot)
-            captions = write_captions(person, picture, r.captions_per_image, words)
+            captions = write_captions(
+                person, picture, r.captions_per_image, words, r.caption_style
+            )
             folder, identity = _place(r, task.number, shot)
             sequence = task.number - r.identities if identity == 0 else 1
             name = f"{identity:04d}_c{camera + 1}s{sequence}_{shot + 1:06d}_00.jpg"

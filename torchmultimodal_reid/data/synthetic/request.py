@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from torchmultimodal_reid.data.errors import DataError
+from torchmultimodal_reid.data.synthetic.captions import STYLES
 
 # raise it whenever the same request gives other bytes
 RENDERER_VERSION = 5
@@ -31,6 +32,7 @@ class Request(NamedTuple):
         image_size (Tuple[int, int]): Height and width.
         captions_per_image (int): Captions of each picture.
         distractors (int): Persons that are only in the gallery, under identity 0000.
+        caption_style (str): One of :data:`~torchmultimodal_reid.data.synthetic.captions.STYLES`.
     """
 
     identities: int
@@ -42,6 +44,7 @@ class Request(NamedTuple):
     image_size: Tuple[int, int] = (128, 64)
     captions_per_image: int = 2
     distractors: int = 0
+    caption_style: str = "varied"
 
 
 def check(request: Request) -> None:
@@ -59,6 +62,10 @@ def check(request: Request) -> None:
     ):
         if getattr(r, name) < least:
             raise DataError(f"{name} must be at least {least}, got {getattr(r, name)}")
+    if r.caption_style not in STYLES:
+        raise DataError(
+            f"caption_style must be one of {', '.join(STYLES)}, got {r.caption_style!r}"
+        )
     if r.cameras > 9 or r.identities + r.distractors > 9999:
         raise DataError(
             "Market-1501's file names hold at most 9 cameras and 9999 persons, got "
@@ -95,7 +102,9 @@ def is_there(request: Request, target: Path) -> bool:
             f"{target} is not empty and holds no synthetic data set; choose another folder or empty it first"
         ) from None
     wanted = _identity_of(request)
-    had = {name: found.get(name) for name in wanted} if isinstance(found, dict) else {}
+    # data sets of before there were styles do not name theirs
+    found = {"caption_style": "varied", **found} if isinstance(found, dict) else {}
+    had = {name: found.get(name) for name in wanted}
     different = [name for name in wanted if had.get(name) != wanted[name]]
     if different:
         name = different[0]
