@@ -154,3 +154,14 @@ def test_captions_that_are_asked_for_and_missing(touch, tmp_path):
     root = touch([TRAIN], [QUERY], [GALLERY])
     with pytest.raises(DataError, match="none.json"):
         market1501(root, captions=str(tmp_path / "none.json"))
+
+
+def test_the_training_part_alone(touch):
+    root = touch([TRAIN])
+    split = market1501(root, train_only=True)
+    assert facts(split.train) == [(TRAIN, 2, 0)]
+    assert (split.query, split.gallery) == ((), ())
+    shutil.rmtree(os.path.join(root, "query"))
+    assert market1501(root, train_only=True) == split
+    with pytest.raises(DataError, match="train_only is true: distractors are for"):
+        market1501(root, train_only=True, distractors_500k="images")

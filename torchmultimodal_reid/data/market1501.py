@@ -9,12 +9,13 @@ from typing import Optional, Tuple
 
 from torchmultimodal_reid.data.dataset_info import DatasetInfo, PartCounts
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.folders import finish_split, image_names
+from torchmultimodal_reid.data.folders import find_root, finish_split, image_names
 from torchmultimodal_reid.data.market_layout import (
     DISTRACTOR,
     JUNK,
     parse_market_name,
     PARTS,
+    read_market_folder,
     read_market_layout,
 )
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
@@ -29,6 +30,7 @@ def market1501(
     missing_captions: str = "error",
     name: str = "market1501",
     distractors_500k: Optional[str] = None,
+    train_only: bool = False,
 ) -> ReIDSplit:
     """Reads Market-1501 (Zheng et al., Scalable Person Re-identification, ICCV 2015), or anything in its layout.
 
@@ -48,6 +50,8 @@ def market1501(
         distractors_500k (Optional[str]): Folder of the 500,000 further distractors, which are added to the gallery
             (their archive unpacks to ``images``), absolute or relative to the folder of the three. Their identity must
             be 0, or -1 for junk, which is dropped here too. Default: none
+        train_only (bool): Read the training part alone: query and gallery are empty, and their folders may be too, or
+            missing. Default: False
 
     Returns:
         ReIDSplit: Identities are the data set's own numbers; see ``relabel_identities`` for training.
@@ -56,7 +60,17 @@ def market1501(
         DataError: If the root or one of the three folders is missing or has no images, a file's name does not parse,
             a distractor has a person's number, or the captions do not fit.
     """
-    split = read_market_layout(name, root, folders=(FOLDER,))
+    if train_only:
+        if distractors_500k is not None:
+            raise DataError(
+                f"distractors_500k is {distractors_500k!r} and train_only is true: distractors are for the gallery, "
+                "which is not read then; leave one of the two out"
+            )
+        root = find_root(root, PARTS[:1], (FOLDER,))
+        train = read_market_folder(os.path.join(root, PARTS[0]))
+        split = ReIDSplit(name, root, train, (), ())
+    else:
+        split = read_market_layout(name, root, folders=(FOLDER,))
     if distractors_500k is not None:
         extra = _read_distractors(os.path.join(split.root, distractors_500k))
         split = split._replace(gallery=split.gallery + extra)
@@ -91,5 +105,5 @@ INFO = DatasetInfo(
         "query": PartCounts(750, 3368, 6),
         "gallery": PartCounts(750, 15913, 6),
     },
-    note="identity -1 (junk) is dropped, 0 (distractors) stays in the gallery; option `distractors_500k`",
+    note="identity -1 (junk) is dropped, 0 (distractors) stays in the gallery; options `distractors_500k`, `train_only`",
 )
