@@ -92,6 +92,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("runs/vtbr-gain"))
     parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, ...")
     parser.add_argument(
+        "--only-seed",
+        type=int,
+        help="make this seed's runs and no table: several processes can share the work",
+    )
+    parser.add_argument(
         "--share",
         type=float,
         nargs="+",
@@ -115,33 +120,43 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def train(arguments: argparse.Namespace, seed: int, starts: Sequence[float]) -> None:
+    """All runs of a seed that are not there."""
+    datasets = arguments.datasets
+    tests = {name: [f"data.root={datasets / name}"] for name in TESTED}
+    for start in starts:
+        weights = "random"
+        if start > 0:
+            checkpoint = pretrain(
+                arguments.output / f"seed{seed}" / f"pretrain-{start_name(start)}",
+                f"data.root={datasets / 'captions'}",
+                "data.options.train_only=true",
+                f"data.identity_share={start}",
+                f"seed={seed}",
+                *arguments.pretrain_with,
+            )
+            weights = f"vtbr:{checkpoint}"
+        for share in arguments.share:
+            changes = [
+                f"data.root={datasets / 'seen'}",
+                f"data.identity_share={share}",
+                f"model.weights={weights}",
+                f"seed={seed}",
+            ]
+            finetune(
+                result_folder(arguments.output, seed, start, share), changes, tests
+            )
+
+
 def main() -> None:
     arguments = parse()
-    datasets = arguments.datasets
-    seeds = list(range(arguments.seeds))
     starts = [0.0, *arguments.pretraining_share]
-    tests = {name: [f"data.root={datasets / name}"] for name in TESTED}
+    if arguments.only_seed is not None:
+        train(arguments, arguments.only_seed, starts)
+        return
+    seeds = list(range(arguments.seeds))
     for seed in seeds:
-        for start in starts:
-            weights = "random"
-            if start > 0:
-                checkpoint = pretrain(
-                    arguments.output / f"seed{seed}" / f"pretrain-{start_name(start)}",
-                    f"data.root={datasets / 'captions'}",
-                    f"data.identity_share={start}",
-                    f"seed={seed}",
-                    *arguments.pretrain_with,
-                )
-                weights = f"vtbr:{checkpoint}"
-            for share in arguments.share:
-                changes = [
-                    f"data.root={datasets / 'seen'}",
-                    f"data.identity_share={share}",
-                    f"model.weights={weights}",
-                    f"seed={seed}",
-                ]
-                folder = result_folder(arguments.output, seed, start, share)
-                finetune(folder, changes, tests)
+        train(arguments, seed, starts)
     rows = collect(arguments.output, seeds, starts, arguments.share)
     report = {
         "rows": rows,

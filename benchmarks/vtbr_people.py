@@ -27,7 +27,8 @@ from examples.common.demonstration import run, WORLD
 from tabulate import tabulate
 from torchmultimodal_reid.data.registry import read_dataset
 
-IDENTITIES = 500  # of a rendered domain, each seen twice by each of six cameras
+IDENTITIES = 1000  # of a rendered domain, each seen once by each of six cameras
+IMAGES = 6 * IDENTITIES
 # the demonstrations' domains and people have the lower numbers
 FIRST_DOMAIN = 10
 EPOCHS = 20  # of a fine-tuning
@@ -44,11 +45,14 @@ def render(datasets: Path, count: int) -> Path:
             f"--out={folder}",
             f"--identities={IDENTITIES}",
             "--test-identities=0",
+            "--images-per-camera=1",
+            "--captions-per-image=1",
+            "--caption-style=complete",
             f"--domain={FIRST_DOMAIN + number}",
             f"--seed={FIRST_DOMAIN + number}",
             *WORLD.split(),
         )
-        for image in read_dataset("market1501", str(folder)).train:
+        for image in read_dataset("market1501", str(folder), train_only=True).train:
             path = Path(image.path).relative_to(datasets)
             identity = number * (IDENTITIES + 1) + image.identity
             place = (path, identity, number * 6 + image.camera, "train")
@@ -84,8 +88,9 @@ def starts(arguments: argparse.Namespace) -> List[Start]:
             f"epochs.run={arguments.epochs}",
             *arguments.pretrain_with,
         )
-        images = count * IDENTITIES * 12
-        found.append(Start(f"VTBR, {images:,} images", name, f"vtbr:{checkpoint}"))
+        found.append(
+            Start(f"VTBR, {count * IMAGES:,} images", name, f"vtbr:{checkpoint}")
+        )
     return found
 
 

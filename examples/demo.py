@@ -27,8 +27,8 @@ from examples.common.demonstration import (
 CONFIGS = "examples/mmet/configs"
 # the arguments of the two domains; the target has other cameras, other light, other fashion, and other people
 DOMAINS = {
-    "source": "--identities 1000 --test-identities 100 --domain 0 --seed 0",
-    "target": "--identities 102 --test-identities 100 --domain 1 --seed 1",
+    "source": "--identities 1000 --test-identities 100 --images-per-camera 2 --domain 0 --seed 0",
+    "target": "--identities 102 --test-identities 100 --images-per-camera 2 --domain 1 --seed 1",
 }
 
 

@@ -29,11 +29,14 @@ from tabulate import tabulate
 
 CONFIGS = "examples/vtbr/configs"
 # captions are learned in one domain, people in another; nothing is learned in the third. Each has its own cameras,
-# light, fashion and people
+# light, fashion and people. The captions are of many people, seen once by each camera: they tell the same of each
+# picture of a person
 DOMAINS = {
-    "captions": "--identities 612 --test-identities 12 --domain 0 --seed 0",
-    "seen": "--identities 300 --test-identities 150 --domain 1 --seed 1",
-    "unseen": "--identities 102 --test-identities 100 --domain 2 --seed 2",
+    "captions": (
+        "--identities 1224 --test-identities 0 --images-per-camera 1 --caption-style complete --domain 0 --seed 0"
+    ),
+    "seen": "--identities 300 --test-identities 150 --images-per-camera 2 --domain 1 --seed 1",
+    "unseen": "--identities 102 --test-identities 100 --images-per-camera 2 --domain 2 --seed 2",
 }
 TESTED = ("seen", "unseen")
 Results = Dict[str, List[Dict[str, Any]]]  # domain -> rows of a results.json
@@ -86,6 +89,7 @@ def main() -> None:
         "examples.vtbr.pretrain",
         f"--config={CONFIGS}/demo_pretrain.yaml",
         f"data.root={datasets / 'captions'}",
+        "data.options.train_only=true",
         f"output={pretrained}",
     )
     starts = {"random": "random", "VTBR": f"vtbr:{pretrained / 'best'}"}
@@ -97,6 +101,7 @@ def main() -> None:
             f"--config={CONFIGS}/demo_finetune.yaml",
             f"data.root={datasets / 'seen'}",
             f"model.weights={weights}",
+            "epochs.run=10",
             f"output={finetuned}",
         )
         results[start] = {}

@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from tabulate import tabulate
 
-WORLD = "--cameras 6 --images-per-camera 2 --image-size 128 64"
+WORLD = "--cameras 6 --image-size 128 64"
 
 
 def parse(prog: str, description: str, datasets: Path, name: str) -> Tuple[Path, Path]:

@@ -105,5 +105,8 @@ INFO = DatasetInfo(
         "query": PartCounts(750, 3368, 6),
         "gallery": PartCounts(750, 15913, 6),
     },
-    note="identity -1 (junk) is dropped, 0 (distractors) stays in the gallery; options `distractors_500k`, `train_only`",
+    note=(
+        "identity -1 (junk) is dropped, 0 (distractors) stays in the gallery; options `distractors_500k`, "
+        "`train_only`"
+    ),
 )
