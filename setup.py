@@ -33,7 +33,8 @@ setup(
     license="BSD-3-Clause",
     python_requires=">=3.10",
     packages=find_packages(include=["torchmultimodal_reid", "torchmultimodal_reid.*"]),
-    package_data={"torchmultimodal_reid": ["py.typed"]},
+    # and the zoo's weights with their cards
+    package_data={"torchmultimodal_reid": ["py.typed", "weights/*/*"]},
     # no upper bounds: a library that caps its dependencies cannot be installed beside others.
     # constraints.txt has the versions that the tests ran with.
     install_requires=[

@@ -70,6 +70,11 @@ def test_the_wheel_holds_the_library_its_types_and_nothing_else(tmp_path):
     library = tmp_path / "torchmultimodal_reid"
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "torchmultimodal_reid", library, ignore=ignore)
+    # an entry of the zoo, with its card
+    entry = library / "weights" / "toy"
+    entry.mkdir(parents=True)
+    for name in ("model.safetensors", "README.md"):
+        (entry / name).touch()
     for folder in ("examples", "tests", "upstream"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").touch()
@@ -79,6 +84,8 @@ def test_the_wheel_holds_the_library_its_types_and_nothing_else(tmp_path):
     packed = zipfile.ZipFile(wheel).namelist()
     held = {name for name in packed if ".dist-info/" not in name}
     assert "torchmultimodal_reid/py.typed" in held
+    weights = {file.relative_to(tmp_path) for file in library.glob("weights/*/*")}
+    assert {str(file) for file in weights} <= held and len(weights) >= 2
     code = {str(path.relative_to(tmp_path)) for path in library.rglob("*.py")}
     assert {name for name in held if name.endswith(".py")} == code
     assert {name.split("/")[0] for name in held} == {"torchmultimodal_reid"}

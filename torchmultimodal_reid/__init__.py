@@ -14,6 +14,7 @@ Models with random weights, flat arguments in and a module out:
 Trained models:
     ``ReIDPipeline``: files, PIL images and captions in, embeddings or captions out; in one call, ``embed``, ``caption``
     ``load``: the model of a checkpoint, with its tokeniser and its description
+    ``zoo_models``: the trained models that ship with the library, by the names that these take
 Evaluation:
     ``evaluate_ranking``: CMC, mAP and mINP of a ranked gallery
     ``re_rank``: distances after k-reciprocal re-ranking, and ``evaluate_distances``, which takes them
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from torchmultimodal_reid.models.mmet_pretraining import mmet_for_pretraining
     from torchmultimodal_reid.models.reid_baseline import reid_baseline
     from torchmultimodal_reid.models.vtbr import vtbr, vtbr_r18, vtbr_r50
+    from torchmultimodal_reid.models.zoo import zoo_models
     from torchmultimodal_reid.pipeline import ReIDPipeline
     from torchmultimodal_reid.search.entries import GalleryEntry
     from torchmultimodal_reid.search.gallery_index import GalleryIndex
@@ -75,6 +77,7 @@ __all__ = [
     "vtbr",
     "vtbr_r18",
     "vtbr_r50",
+    "zoo_models",
 ]
 
 _NAMES_OF: Dict[str, Tuple[str, ...]] = {
@@ -87,6 +90,7 @@ _NAMES_OF: Dict[str, Tuple[str, ...]] = {
     "models.mmet_pretraining": ("mmet_for_pretraining",),
     "models.reid_baseline": ("reid_baseline",),
     "models.vtbr": ("vtbr", "vtbr_r18", "vtbr_r50"),
+    "models.zoo": ("zoo_models",),
     "pipeline": ("ReIDPipeline",),
     "search.entries": ("GalleryEntry",),
     "search.gallery_index": ("GalleryIndex",),

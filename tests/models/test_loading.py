@@ -4,9 +4,6 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-import json
-import shutil
-
 import pytest
 import torch
 from torchmultimodal_reid.architectures.captioner import BidirectionalCaptioner
@@ -15,7 +12,7 @@ from torchmultimodal_reid.architectures.mmet_reid import MMETForReID
 from torchmultimodal_reid.architectures.reid import ReIDModel
 from torchmultimodal_reid.models import zoo
 from torchmultimodal_reid.models.loading import load
-from torchmultimodal_reid.utils.checkpoint import write_checkpoint
+from torchmultimodal_reid.utils.checkpoint import read_checkpoint, write_checkpoint
 from torchmultimodal_reid.utils.errors import CheckpointError
 
 KINDS = {
@@ -133,9 +130,15 @@ class TestNames:
     @pytest.fixture
     def named(self, write_model, tmp_path, monkeypatch):
         monkeypatch.setattr(zoo, "WEIGHTS", tmp_path / "weights")
-        monkeypatch.setitem(zoo.ZOO, "tiny", zoo.ZooModel("t", "A test's."))
         monkeypatch.chdir(tmp_path)
-        return write_model(tmp_path / "weights" / "t")
+        for name in ("tiny", "small"):
+            folder = write_model(tmp_path / "weights" / name)
+            content = read_checkpoint(folder)
+            metadata = {**content.metadata, "zoo": {"summary": f"A test's, {name}."}}
+            files = {"tokenizer.json": (folder / "tokenizer.json").read_bytes()}
+            write_checkpoint(folder, content.tensors, metadata, files)
+        (tmp_path / "weights" / ".tiny.writing").mkdir()
+        return tmp_path / "weights" / "tiny"
 
     def test_a_name(self, named):
         loaded = load("tiny")
@@ -152,15 +155,46 @@ class TestNames:
         ):
             load("tinny")
 
-    def test_weights_that_were_left_out(self, named):
-        shutil.rmtree(named)
-        with pytest.raises(
-            CheckpointError, match="weights of 'tiny' are not installed"
-        ):
+    def test_all_of_them(self, named):
+        small, tiny = zoo.zoo_models().values()
+        assert (small.name, tiny.name) == ("small", "tiny")
+        assert tiny.summary == "A test's, tiny." and tiny.folder == named
+        sizes = [file.stat().st_size for file in named.iterdir()]
+        assert tiny.num_bytes == sum(sizes)
+        assert zoo.find_checkpoint("tiny") == named
+
+    def test_a_name_whose_weights_were_altered(self, named):
+        weights = named / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-9])
+        with pytest.raises(CheckpointError, match="model.safetensors has .* bytes, ex"):
             load("tiny")
+
+    @pytest.mark.parametrize("text", ["{", '{"metadata": {}}', '{"metadata": 3}'])
+    def test_a_folder_that_is_no_entry(self, text, named):
+        (named / "checkpoint.json").write_text(text)
+        with pytest.raises(
+            CheckpointError, match="tiny/checkpoint.json describes no model of the zoo"
+        ):
+            zoo.zoo_models()
+
+
+def test_half_precision_becomes_float32(write_model, tmp_path):
+    folder = write_model(tmp_path / "best")
+    content = read_checkpoint(folder)
+    for dtype in (torch.float16, torch.bfloat16):
+        tensors = {
+            name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in content.tensors["model"].items()
+        }
+        files = {"tokenizer.json": (folder / "tokenizer.json").read_bytes()}
+        half = tmp_path / str(dtype)
+        write_checkpoint(half, {"model": tensors}, content.metadata, files)
+        model = load(half).model
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+        name = "mmet.image_to_mm.weight"
+        assert torch.equal(model.get_parameter(name), tensors[name].float())
 
 
 def test_every_name_of_the_zoo_has_its_weights():
-    for name, model in zoo.ZOO.items():
-        assert zoo.find_checkpoint(name) == zoo.WEIGHTS / model.folder
-        assert model.summary and json.dumps(model)
+    for name, model in zoo.zoo_models().items():
+        assert load(name).source == name and model.summary

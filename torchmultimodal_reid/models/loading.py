@@ -49,11 +49,12 @@ def load(
 ) -> Loaded:
     """The model of a checkpoint, in evaluation mode, with its tokeniser and its description.
 
-    It is strict: what is cut short, was altered or does not fit is refused.
+    It is strict: what is cut short, was altered or does not fit is refused. Weights that are stored in half precision,
+    as those of the zoo, are float32 in memory.
 
     Args:
-        path_or_name (Union[str, Path]): A checkpoint's folder, or a name in
-            :data:`~torchmultimodal_reid.models.zoo.ZOO`.
+        path_or_name (Union[str, Path]): A checkpoint's folder, or a name of
+            :func:`~torchmultimodal_reid.models.zoo.zoo_models`.
         device (Optional[Union[str, torch.device]]): Where the model goes. Default: ``None``, to the CPU
 
     Returns:

@@ -6,6 +6,7 @@
 
 """Models that have a name: trained checkpoints that ship with the library."""
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Union
@@ -14,8 +15,9 @@ from torchmultimodal_reid.utils.atomic import restore_directory
 from torchmultimodal_reid.utils.checkpoint import MANIFEST
 from torchmultimodal_reid.utils.errors import CheckpointError
 
-# where the checkpoints lie that ship
+# where the checkpoints lie that ship, one folder a name
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+CARD = "README.md"  # of a model, in its folder
 _EXPECTED = (
     f"a checkpoint's folder, which holds {MANIFEST} and model.safetensors, such as "
     "runs/finetune/best"
@@ -25,15 +27,32 @@ _EXPECTED = (
 class ZooModel(NamedTuple):
     """One entry of the zoo."""
 
-    folder: str  # in WEIGHTS: a checkpoint as the recipes write it
+    name: str  # what load() and ReIDPipeline.from_checkpoint() take
     summary: str  # in one line what it does and what it learned from
+    num_bytes: int  # of its files together
+    folder: Path  # a checkpoint; its README.md is the model card
 
 
-ZOO: Dict[str, ZooModel] = {}
+def zoo_models() -> Dict[str, ZooModel]:
+    """The trained models that ship with the library, by name.
+
+    Returns:
+        Dict[str, ZooModel]: In the order of their names. Each one's card, a file :data:`CARD` in its folder, tells what
+        it learned from, its scores, and what it must not be used for.
+
+    Raises:
+        CheckpointError: If the description of one cannot be read.
+    """
+    return {
+        manifest.parent.name: _read_entry(manifest)
+        for manifest in sorted(WEIGHTS.glob(f"*/{MANIFEST}"))
+        # what a publication that was cut off left
+        if not manifest.parent.name.startswith(".")
+    }
 
 
 def find_checkpoint(path_or_name: Union[str, Path]) -> Path:
-    """The folder of a checkpoint, from its path or from its name in :data:`ZOO`. A folder that is there goes first.
+    """The folder of a checkpoint, from its path or from its name in the zoo. A folder that is there goes first.
 
     Args:
         path_or_name (Union[str, Path]): Such as ``"runs/finetune/best"``.
@@ -56,25 +75,29 @@ def find_checkpoint(path_or_name: Union[str, Path]) -> Path:
         raise CheckpointError(
             f"{path} is a file. Expected {f'its folder, {path.parent}' if own else _EXPECTED}."
         )
-    name = str(path_or_name)
-    if name in ZOO:
-        return _shipped(name)
-    near = get_close_matches(name, ZOO, n=1)
+    name, zoo = str(path_or_name), zoo_models()
+    if name in zoo:
+        return zoo[name].folder
+    near = get_close_matches(name, zoo, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    names = f"the names are {', '.join(ZOO)}" if ZOO else "no model has a name yet"
+    names = f"the names are {', '.join(zoo)}" if zoo else "no model has a name yet"
     raise CheckpointError(
         f"{name!r} is neither a path that is there nor the name of a model ({names}).{hint} Expected {_EXPECTED}."
     )
 
 
-def _shipped(name: str) -> Path:
-    folder = WEIGHTS / ZOO[name].folder
-    if not (folder / MANIFEST).is_file():
+def _read_entry(manifest: Path) -> ZooModel:
+    folder = manifest.parent
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        summary = content["metadata"]["zoo"]["summary"]
+    except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"the weights of {name!r} are not installed: {folder} holds no {MANIFEST}. Install the library from a "
-            "release or from a whole copy of the repository."
-        )
-    return folder
+            f"{manifest} describes no model of the zoo: {error!r}. Install the library again, or make the entry again "
+            "with python -m examples.zoo.publish."
+        ) from error
+    num_bytes = sum(file.stat().st_size for file in folder.iterdir())
+    return ZooModel(folder.name, summary, num_bytes, folder)
 
 
 def _checkpoints_in(folder: Path) -> List[str]:
