@@ -4,9 +4,13 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-"""For ``torch.hub.load``: what VTBR's pretraining leaves, with torch and torchvision alone."""
+"""For ``torch.hub.load``: the models of the zoo, and what VTBR's pretraining leaves, with torch and torchvision alone.
+
+Nothing is downloaded but the repository itself, in which the zoo's weights lie.
+"""
 
 import hashlib
+import importlib
 import json
 import math
 import struct
@@ -30,7 +34,73 @@ _DTYPES = {
 }
 # where the names of the CNN may begin: in VTBR's checkpoints, in VirTex's, in a plain file of torchvision's
 _PREFIXES = ("visual.", "visual.cnn.", "")
-_ADVICE = "expected a checkpoint of vtbr_r50 that examples/vtbr/pretrain.py wrote"
+_ADVICE = "expected a checkpoint that examples/vtbr/pretrain.py wrote"
+# after a CNN's feature map, for which a captioner has no weights
+_HEADS = ("fc", "classifier")
+_ROOT = Path(__file__).resolve().parent
+_WEIGHTS = _ROOT / "torchmultimodal_reid" / "weights"
+
+
+def zoo(name: str, pretrained: bool = True) -> torch.nn.Module:
+    """A model of the zoo by its name, in evaluation mode: ``torch.hub.load(REPOSITORY, "zoo", "NAME")``.
+
+    It needs what the library needs (``pip install -e REPOSITORY``). Its card in ``torchmultimodal_reid/weights/NAME``
+    tells what it learned from and what it must not be used for.
+
+    Args:
+        name (str): Such as one of :func:`torchmultimodal_reid.zoo_models`.
+        pretrained (bool): There are only trained ones here; random weights come from the library's builders.
+            Default: True
+
+    Raises:
+        ValueError: If there is no such model, ``pretrained`` is False, or the library cannot be imported.
+    """
+    _want_trained(pretrained)
+    return _library("models.loading").load(_only_a_name(name)).model
+
+
+def zoo_pipeline(name: str, device: Optional[str] = None) -> Any:
+    """The same with its transforms and its tokeniser, a ``ReIDPipeline``: files, PIL images and captions in.
+
+    Args:
+        name (str): See :func:`zoo`.
+        device (Optional[str]): Where to compute. Default: None, on a GPU if there is one
+
+    Raises:
+        ValueError: See :func:`zoo`.
+    """
+    pipeline = _library("pipeline").ReIDPipeline
+    return pipeline.from_checkpoint(_only_a_name(name), device)
+
+
+def vtbr_backbone(name: str, pretrained: bool = True) -> torch.nn.Module:
+    """The CNN of a captioner of the zoo, as a plain model of torchvision. It needs torch and torchvision alone.
+
+    Args:
+        name (str): Of the captioner in the zoo.
+        pretrained (bool): See :func:`zoo`. Default: True
+
+    Returns:
+        torch.nn.Module: Its head has random weights, for the captioner has none; replace it.
+
+    Raises:
+        ValueError: If the zoo has no such captioner, or its weights were altered.
+    """
+    _want_trained(pretrained)
+    manifests = {path.parent.name: path for path in _WEIGHTS.glob("*/checkpoint.json")}
+    said = {
+        key: json.loads(path.read_text(encoding="utf-8"))["metadata"]["model"]
+        for key, path in manifests.items()
+    }
+    captioners = [key for key, model in said.items() if model["builder"] == "vtbr"]
+    if name not in captioners:
+        raise ValueError(
+            f"the zoo has no captioner {name!r}, it has {', '.join(captioners) or 'none'}"
+        )
+    backbone = said[name]["arguments"]["backbone"]
+    model = getattr(torchvision.models, backbone)(weights=None)
+    _fill(model, _read(manifests[name].parent), name, backbone)
+    return model
 
 
 def vtbr_resnet50(
@@ -57,17 +127,44 @@ def vtbr_resnet50(
     """
     if weights is None and pretrained:
         raise ValueError(
-            "no weights are published with this repository: give weights=PATH, a checkpoint that "
-            "examples/vtbr/pretrain.py wrote"
+            "no weights of a ResNet-50 are published with this repository: give weights=PATH, a checkpoint of vtbr_r50 "
+            "that examples/vtbr/pretrain.py wrote, or see vtbr_backbone"
         )
     model = torchvision.models.resnet50(weights=None, **kwargs)
     if weights is not None:
-        _fill(model, _read(Path(weights)), str(weights))
+        _fill(model, _read(Path(weights)), str(weights), "ResNet-50")
     return model
 
 
+def _want_trained(pretrained: bool) -> None:
+    if not pretrained:
+        raise ValueError(
+            "the zoo has trained models alone; for random weights call a builder of torchmultimodal_reid"
+        )
+
+
+def _only_a_name(name: str) -> Path:
+    """The folder of a name, so that no folder of that name where the program runs is taken for it."""
+    folder = _WEIGHTS / name
+    if (folder / "checkpoint.json").is_file():
+        return folder
+    names = sorted(path.parent.name for path in _WEIGHTS.glob("*/checkpoint.json"))
+    raise ValueError(
+        f"the zoo has no model {name!r}, it has {', '.join(names) or 'none'}"
+    )
+
+
+def _library(module: str) -> Any:
+    try:
+        return importlib.import_module(f"torchmultimodal_reid.{module}")
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the zoo's models need the library, and {error.name} is missing for it: pip install -e {_ROOT}"
+        ) from error
+
+
 def _fill(
-    model: torchvision.models.ResNet, state: Dict[str, torch.Tensor], source: str
+    model: torch.nn.Module, state: Dict[str, torch.Tensor], source: str, kind: str
 ) -> None:
     """Loads the CNN's part of ``state``, every tensor of it or none."""
     own = model.state_dict()
@@ -78,9 +175,9 @@ def _fill(
     given = max(parts, key=lambda part: len(set(part) & set(own)))
     if not set(given) & set(own):
         names = ", ".join(list(state)[:4])
-        raise ValueError(f"{source} holds no ResNet-50: it has {names}; {_ADVICE}")
+        raise ValueError(f"{source} holds no {kind}: it has {names}; {_ADVICE}")
 
-    optional = {"fc.weight", "fc.bias"}
+    optional = {key for key in own if key.split(".")[0] in _HEADS}
     optional.update(key for key in own if key.endswith("num_batches_tracked"))
     problems = [f"{key} is missing" for key in own if key not in {*given, *optional}]
     for key, tensor in given.items():
@@ -93,7 +190,7 @@ def _fill(
     if problems:
         more = f" and {len(problems) - 4} more" if len(problems) > 4 else ""
         raise ValueError(
-            f"{source} does not fit a ResNet-50: {'; '.join(problems[:4])}{more}; {_ADVICE}"
+            f"{source} does not fit a {kind}: {'; '.join(problems[:4])}{more}; {_ADVICE}"
         )
     model.load_state_dict({**own, **given})
 

@@ -7,6 +7,7 @@
 """``torch.hub.load`` needs torch and torchvision, and nothing of ours."""
 
 import importlib.util
+import json
 import os
 import pickle
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torchmultimodal_reid.utils.checkpoint import write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,9 +115,73 @@ def test_safetensors_of_each_type(hub, tmp_path):
         assert read[name].dtype == tensor.dtype and torch.equal(read[name], tensor)
 
 
+class TestZoo:
+    @pytest.fixture
+    def entries(self, hub, write_model, tmp_path, monkeypatch):
+        for kind in ("vtbr", "mmet_for_reid"):
+            write_model(tmp_path / kind, kind)
+        monkeypatch.setattr(hub, "_WEIGHTS", tmp_path)
+        return tmp_path
+
+    def test_a_captioners_cnn(self, hub, entries):
+        state = load_file(entries / "vtbr" / "model.safetensors")
+        save = {"visual." + k: v for k, v in visual(state).items()}
+        halved = {k: v.half() if v.is_floating_point() else v for k, v in save.items()}
+        said = json.loads((entries / "vtbr" / "checkpoint.json").read_text())
+        model = {"model": said["metadata"]["model"]}
+        write_checkpoint(entries / "half", {"model": halved}, model)
+        for name in ("vtbr", "half"):
+            cnn = hub.vtbr_backbone(name)
+            assert type(cnn) is torchvision.models.MobileNetV3
+            given, found = visual(state), cnn.state_dict()
+            assert given and all(key in found for key in given)
+            for key, tensor in given.items():
+                tensor = tensor.half() if name == "half" else tensor
+                assert torch.equal(found[key], tensor.to(found[key].dtype))
+            assert found["features.0.0.weight"].dtype == torch.float32
+
+    def test_a_model_and_its_pipeline(self, hub, entries):
+        model = hub.zoo("mmet_for_reid")
+        assert not model.training and model.embed(torch.zeros(1, 3, 32, 16)).shape
+        pipeline = hub.zoo_pipeline("mmet_for_reid", "cpu")
+        assert pipeline.embed(texts=["a red coat"]).shape == (1, 32)
+
+    def test_a_name_that_is_not_there(self, hub, entries, monkeypatch):
+        monkeypatch.chdir(entries.parent)  # a folder that is there is no entry
+        (entries.parent / "tiny").mkdir()
+        for serve in (hub.zoo, hub.zoo_pipeline):
+            with pytest.raises(
+                ValueError, match="no model 'tiny', it has mmet_for_reid, vtbr"
+            ):
+                serve("tiny")
+        with pytest.raises(ValueError, match="no captioner 'mmet_for_reid', it has vt"):
+            hub.vtbr_backbone("mmet_for_reid")
+
+    def test_random_weights_are_not_served(self, hub, entries):
+        for serve in (hub.zoo, hub.vtbr_backbone):
+            with pytest.raises(ValueError, match="has trained models alone; for rand"):
+                serve("vtbr", pretrained=False)
+
+    def test_without_the_library(self, hub, entries, monkeypatch):
+        def missing(name):
+            raise ModuleNotFoundError(f"No module named {name!r}", name="tokenizers")
+
+        monkeypatch.setattr(hub.importlib, "import_module", missing)
+        with pytest.raises(ValueError, match="tokenizers is missing for it: pip inst"):
+            hub.zoo("mmet_for_reid")
+
+
+def visual(state):
+    """The CNN's tensors among a captioner's."""
+    start = "visual."
+    return {k[len(start) :]: v for k, v in state.items() if k.startswith(start)}
+
+
 class TestRefusals:
     def test_nothing_is_published(self, hub):
-        with pytest.raises(ValueError, match="no weights are published.*weights=PATH"):
+        with pytest.raises(
+            ValueError, match="no weights of a ResNet-50 are publ.*weights=PATH"
+        ):
             hub.vtbr_resnet50(pretrained=True)
 
     def test_not_there(self, hub, tmp_path):
