@@ -21,9 +21,14 @@ PAGES = {
     "examples/mmet/README.md": "recipes/mmet.md",
     "examples/vtbr/README.md": "recipes/vtbr.md",
 }
-SOURCES = {page: source for source, page in PAGES.items()}
 FENCE = re.compile(r"^```.*?^```[^\n]*$", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def card_pages() -> Dict[str, str]:
+    """Model card of each model of the zoo -> page of the site."""
+    cards = sorted((ROOT / LIBRARY / "weights").glob("[!.]*/README.md"))
+    return {str(c.relative_to(ROOT)): f"zoo/{c.parent.name}.md" for c in cards}
 
 
 def api_pages() -> Dict[str, List[str]]:
@@ -59,7 +64,9 @@ def api_page(page: str, modules: List[str]) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Adds the pages of the API to the navigation."""
+    """Adds the model cards and the pages of the API to the navigation."""
+    place = config.nav.index("zoo.md")
+    config.nav[place + 1 : place + 1] = list(card_pages().values())
     config.nav.append({"API": list(api_pages())})
     return config
 
@@ -68,7 +75,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Adds the pages that are not in ``docs/``."""
     from mkdocs.structure.files import File
 
-    for source, page in PAGES.items():
+    for source, page in {**PAGES, **card_pages()}.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))
     for page, modules in api_pages().items():
@@ -80,7 +87,8 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Makes links between files of the repository links between pages of the site."""
     place = page.file.src_uri
-    source = SOURCES.get(place, f"docs/{place}")
+    sources = {page: source for source, page in {**PAGES, **card_pages()}.items()}
+    source = sources.get(place, f"docs/{place}")
     return "".join(
         part if part.startswith("```") else rewrite(part, source, place)
         for part in re.split(f"({FENCE.pattern})", markdown, flags=FENCE.flags)
@@ -92,6 +100,7 @@ def rewrite(text: str, source: str, place: str) -> str:
 
     A link to a file that is no page becomes its text alone; one to a file that is not there stays, and MkDocs says so.
     """
+    pages = {**PAGES, **card_pages()}
 
     def replace(match: Any) -> str:
         picture, words, target = match.groups()
@@ -99,12 +108,12 @@ def rewrite(text: str, source: str, place: str) -> str:
         if not path or ":" in path:
             return match.group(0)
         file = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
-        if file in PAGES:
-            goal = PAGES[file]
+        if file in pages:
+            goal = pages[file]
         elif file.startswith("docs/"):
             goal = file[len("docs/") :]
-        elif f"{file}/README.md" in PAGES:
-            goal = PAGES[f"{file}/README.md"]
+        elif f"{file}/README.md" in pages:
+            goal = pages[f"{file}/README.md"]
         elif (ROOT / file).exists():
             return words if words.startswith("`") else f"`{words}`"
         else:

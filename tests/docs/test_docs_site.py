@@ -8,10 +8,13 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from docs import site
 from docs.figures.__main__ import FIGURES
 from docs.site import api_page, api_pages, PAGES, rewrite
+from torchmultimodal_reid.models import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 MKDOCS = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
@@ -45,6 +48,20 @@ def test_links_of_a_recipe():
     assert page == "[a](../index.md#results), `b`, [c](index.md)"
 
 
+def test_model_cards(tmp_path, monkeypatch):
+    for folder in ("a", ".b.writing"):
+        path = tmp_path / "torchmultimodal_reid" / "weights" / folder
+        path.mkdir(parents=True)
+        (path / "README.md").touch()
+    monkeypatch.setattr(site, "ROOT", tmp_path)
+    card = "torchmultimodal_reid/weights/a/README.md"
+    assert site.card_pages() == {card: "zoo/a.md"}
+    assert rewrite(f"[a](../{card})", "docs/zoo.md", "zoo.md") == "[a](zoo/a.md)"
+    config = SimpleNamespace(nav=["index.md", "zoo.md", "end.md"])
+    nav = site.on_config(config).nav
+    assert nav[:4] == ["index.md", "zoo.md", "zoo/a.md", "end.md"]
+
+
 def test_every_public_module_is_on_a_page():
     pages = api_pages()
     modules = [module for page in pages.values() for module in page]
@@ -70,11 +87,16 @@ def test_every_page_of_the_repository_is_on_the_site():
         assert f"- {page}\n" in MKDOCS, f"{page} is not in the navigation"
 
 
-def test_the_python_of_the_pages_runs(capsys):
-    blocks = PYTHON.findall((ROOT / "docs" / "concepts.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    "page, printed", [("concepts.md", "True ImageTransformerEncoder\n"), ("zoo.md", "")]
+)
+def test_the_python_of_the_pages_runs(page, printed, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)  # what it lists, changes
+    blocks = PYTHON.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    assert blocks
     for block in blocks:
-        exec(compile(block, "concepts.md", "exec"), {})
-    assert capsys.readouterr().out == "True ImageTransformerEncoder\n"
+        exec(compile(block, page, "exec"), {})
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.parametrize("name", FIGURES)
