@@ -27,6 +27,9 @@ from tabulate import tabulate
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
 
+# below this share there are not 16 people for a batch: it has as many images of half as many people then
+FEW = 0.2
+
 
 def percent(share: float) -> str:
     return f"{100 * share:g}"
@@ -143,6 +146,8 @@ def train(arguments: argparse.Namespace, seed: int, starts: Sequence[float]) -> 
                 f"model.weights={weights}",
                 f"seed={seed}",
             ]
+            if share < FEW:
+                changes += ["identities_per_batch=8", "images_per_identity=8"]
             finetune(
                 result_folder(arguments.output, seed, start, share), changes, tests
             )
