@@ -86,6 +86,20 @@ class TestTrain:
             again = WordPieceTokenizer.train(CAPTIONS[::-1], vocab_size=55)
             assert again.tokens == first.tokens
 
+    def test_captions_that_can_be_read_again_are_not_kept(self):
+        class Stream:
+            readings = 0
+
+            def __iter__(self):
+                self.readings += 1
+                return iter(CAPTIONS)
+
+        stream = Stream()
+        tokens = WordPieceTokenizer.train(stream, vocab_size=60).tokens
+        assert stream.readings == 2
+        for captions in (CAPTIONS, iter(CAPTIONS)):
+            assert WordPieceTokenizer.train(captions, vocab_size=60).tokens == tokens
+
     @pytest.mark.parametrize("captions", [[], ["", " "]])
     def test_without_captions(self, captions):
         with pytest.raises(ValueError, match="cannot be trained without captions"):

@@ -11,6 +11,7 @@ from typing import (
     List,
     NamedTuple,
     Optional,
+    Protocol,
     Sequence,
     Tuple,
     Union,
@@ -32,7 +33,7 @@ from torchmultimodal_reid.data.sample_maker import (
 from torchmultimodal_reid.utils.seeding import generator_for
 
 # far above any draw of a sampler: an image that stands for another is augmented unlike itself in the same batch
-_REPLACEMENT = 1 << 60
+REPLACEMENT = 1 << 60
 
 
 class SampleKey(NamedTuple):
@@ -47,6 +48,18 @@ class SampleKey(NamedTuple):
     index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs here
     draw: int = 0
     source: int = 0
+
+
+class KeyedDataset(Protocol):
+    """Samples by key, such as ``PersonDataset``; ``replaced_by`` says what may stand for one that cannot be read."""
+
+    replaced_by: str
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: SampleKey) -> PersonSample: ...
+
+    def replacements(self, key: SampleKey) -> Iterator[SampleKey]: ...
 
 
 class PersonDataset(Dataset):
@@ -67,6 +80,8 @@ class PersonDataset(Dataset):
         ValueError: If both transforms are missing, or a shared cache does not fit.
         DataError: If there are no images, or captions are asked for and some images have none.
     """
+
+    replaced_by = "another image of the same identity"  # see replacements
 
     def __init__(
         self,
@@ -121,7 +136,7 @@ class PersonDataset(Dataset):
         generator = generator_for(self.seed, "replacement", key.index, key.draw)
         for i in torch.randperm(len(same), generator=generator).tolist():
             if same[i] != key.index:
-                yield key._replace(index=same[i], draw=key.draw + _REPLACEMENT)
+                yield key._replace(index=same[i], draw=key.draw + REPLACEMENT)
 
     def _read_cached(self, path: str, image_size: Tuple[int, int]) -> Tensor:
         assert self.cache is not None
@@ -132,11 +147,12 @@ class MixtureDataset(Dataset):
     """Several data sets behind one: ``SampleKey.source`` picks which. Made for ``MixtureSampler``.
 
     Args:
-        datasets (Sequence[PersonDataset]): The data sets, such as an image-only, a text-only and a paired one.
+        datasets (Sequence[KeyedDataset]): The data sets, such as an image-only, a text-only and a paired one.
     """
 
-    def __init__(self, datasets: Sequence[PersonDataset]) -> None:
-        self.datasets: List[PersonDataset] = list(datasets)
+    def __init__(self, datasets: Sequence[KeyedDataset]) -> None:
+        self.datasets: List[KeyedDataset] = list(datasets)
+        self.replaced_by = self.datasets[0].replaced_by
 
     def __len__(self) -> int:
         return sum(len(dataset) for dataset in self.datasets)
@@ -145,7 +161,7 @@ class MixtureDataset(Dataset):
         return self.datasets[key.source][key]
 
     def replacements(self, key: SampleKey) -> Iterator[SampleKey]:
-        """As ``PersonDataset.replacements``, of the sample's own data set."""
+        """As the sample's own data set has them."""
         return self.datasets[key.source].replacements(key)
 
 

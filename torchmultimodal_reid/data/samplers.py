@@ -6,6 +6,7 @@
 
 from collections import Counter, defaultdict
 from typing import (
+    Callable,
     Counter as CounterType,
     DefaultDict,
     Dict,
@@ -142,6 +143,8 @@ class ShuffleSampler:
         seed (int): Seed of the order.
         rank (int): This process. Default: 0
         world_size (int): Number of processes. Default: 1
+        order (Optional[Callable[[int, int], int]]): Which sample stands at a position of an epoch; ``seed`` is not used
+            then. Default: a permutation of all, which is in memory
 
     Raises:
         ValueError: If a count is less than 1, or the ranks do not divide the batch.
@@ -154,6 +157,7 @@ class ShuffleSampler:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        order: Optional[Callable[[int, int], int]] = None,
     ) -> None:
         if num_samples < 1 or batch_size < 1:
             raise ValueError(
@@ -163,14 +167,14 @@ class ShuffleSampler:
         self.num_samples, self.batch_size = num_samples, batch_size
         self.rank, self.world_size = rank, world_size
         self.batches_per_epoch = -(-num_samples // batch_size)
-        self._order = _Permutation(num_samples, seed, "samples")
+        self._order = order or _Permutation(num_samples, seed, "samples").at
 
     def batch(self, step: int) -> List[SampleKey]:
         first = step * self.batch_size
         indices = []
         for place in range(first, first + self.batch_size):
             epoch, position = divmod(place, self.num_samples)
-            indices.append(self._order(epoch)[position])
+            indices.append(self._order(epoch, position))
         share = self.batch_size // self.world_size
         return _keys(indices, step)[self.rank * share : (self.rank + 1) * share]
 
@@ -210,6 +214,9 @@ class _Permutation:
             order = torch.randperm(self._size, generator=generator).tolist()
             self._last = (epoch, order)
         return self._last[1]
+
+    def at(self, epoch: int, position: int) -> int:
+        return self(epoch)[position]
 
 
 def _window(order: List[int], position: int, size: int) -> List[int]:

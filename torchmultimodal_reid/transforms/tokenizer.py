@@ -63,7 +63,8 @@ class WordPieceTokenizer:
         """Learns the pieces from captions. The same captions give the same tokeniser, in any order of them.
 
         Args:
-            captions (Iterable[str]): Captions to learn from: those of the training part.
+            captions (Iterable[str]): Captions to learn from: those of the training part. They are read twice, one by
+                one; only what can be read but once, such as a generator, is kept in memory.
             vocab_size (int): Number of tokens to end with at most, but never fewer than the special tokens and two
                 for each character that was seen. Default: 4096
             min_frequency (int): How often a pair of pieces must occur to be joined. Default: 1
@@ -72,7 +73,8 @@ class WordPieceTokenizer:
         Raises:
             ValueError: If there are no captions.
         """
-        captions = list(captions)
+        if isinstance(captions, Iterator):
+            captions = list(captions)
         tokenizer = _pipeline({UNK: 0}, lowercase)
         characters = sorted(_characters(tokenizer, captions))
         if not characters:

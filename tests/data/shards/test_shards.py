@@ -63,7 +63,9 @@ class TestWriting:
         assert (train.num_samples, train.num_captions) == (20, 40)
         assert train.identity_ranges == ((1, 5),)
         assert set(os.listdir(shards)) == {"index.json"} | {
-            shard.file for part in index.parts.values() for shard in part.shards
+            file.file
+            for part in index.parts.values()
+            for file in (*part.shards, part.table, part.records)
         }
 
     def test_the_same_bytes_again(self, shards, split, tmp_path):
@@ -106,6 +108,17 @@ class TestWriting:
         assert main(arguments) == 2
         assert "holds shards already" in capsys.readouterr().err
         assert main(["market1501", "none", "--out", out]) == 2
+
+    def test_command_leaves_images_without_captions_out(self, build_market, tmp_path):
+        root, out = build_market(), str(tmp_path / "out")
+        with open(f"{root}/captions.json") as file:
+            records = json.load(file)
+        with open(f"{root}/captions.json", "w") as file:
+            json.dump(records[3:], file)
+        arguments = ["market1501", root, "missing_captions=allow", "--out", out]
+        assert main([*arguments, "--quiet", "--captioned"]) == 0
+        train = read_index(out).parts["train"]
+        assert train.num_samples == 13 and train.captioned
 
     def test_without_webdataset(self, split, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "webdataset", None)
@@ -196,6 +209,19 @@ class TestReading:
         [
             (lambda c: c.pop("parts"), "a damaged index .*KeyError"),
             (lambda c: c.update(format="other"), "not an index of shards of format"),
+            (lambda c: c["parts"]["train"].pop("table"), "a damaged index .*KeyError"),
+            (
+                lambda c: c["parts"]["train"]["records"].update(num_bytes=0),
+                "counts of 'train.records.jsonl' are",
+            ),
+            (
+                lambda c: c.update(format="torchmultimodal_reid shards 3"),
+                "shards of format 3 were written by a newer version of this library, this one reads format 2; install",
+            ),
+            (
+                lambda c: c.update(format="torchmultimodal_reid shards 1"),
+                "shards of format 1 were written by an older version .*; write the shards again",
+            ),
             (lambda c: c["parts"]["train"].update(num_samples=7), "do not add up"),
             (
                 lambda c: c["parts"]["train"]["shards"][0].update(file="../x"),

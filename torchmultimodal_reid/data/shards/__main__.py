@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional
 
 from torchmultimodal_reid.data.options import parse_options
 from torchmultimodal_reid.data.registry import DATASETS, read_dataset
+from torchmultimodal_reid.data.sample import with_captions
 from torchmultimodal_reid.data.shards.writer import PARTS, write_shards
 
 
@@ -19,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = argparse.ArgumentParser(
         prog="python -m torchmultimodal_reid.data.shards",
-        description="Write a data set as tar shards, to be streamed by ShardDataset.",
+        description="Write a data set as tar shards, to pretrain from or to stream.",
     )
     add = parser.add_argument
     add("name", help=f"data set: {', '.join(DATASETS)}")
@@ -28,6 +29,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--out", required=True, help="folder to write; new or empty")
     add("--shard-size", type=int, default=1000, help="samples (default: %(default)s)")
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
+    add(
+        "--captioned",
+        action="store_true",
+        help="leave images without a caption out",
+    )
     add("--seed", type=int, default=0, help="of the order (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace shards that are there")
     add("--quiet", action="store_true", help="no progress bar")
@@ -39,8 +45,15 @@ def main(arguments: Optional[List[str]] = None) -> int:
     args = build_parser().parse_intermixed_args(arguments)
     try:
         options: Dict[str, Any] = parse_options(args.options)
+        split = read_dataset(args.name, args.root, **options)
+        if args.captioned:
+            split = split._replace(
+                train=with_captions(split.train),
+                query=with_captions(split.query),
+                gallery=with_captions(split.gallery),
+            )
         index = write_shards(
-            read_dataset(args.name, args.root, **options),
+            split,
             args.out,
             shard_size=args.shard_size,
             parts=args.parts,

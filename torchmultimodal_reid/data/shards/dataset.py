@@ -4,20 +4,16 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-import io
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional
 
-from torch import Tensor
 from torch.utils.data import get_worker_info, IterableDataset
-from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.image_io import decode_image
 from torchmultimodal_reid.data.sample_maker import (
     ImageTransform,
     PersonSample,
     SampleMaker,
     TextTransform,
 )
-from torchmultimodal_reid.data.shards.index import read_index, Relabel
+from torchmultimodal_reid.data.shards.index import check_captioned, open_part, Relabel
 from torchmultimodal_reid.data.shards.order import EpochOrder, share_bounds
 from torchmultimodal_reid.data.shards.reader import RawSample, read_shard
 
@@ -75,17 +71,9 @@ class ShardDataset(IterableDataset):
             raise ValueError(
                 f"rank must be between 0 and world_size - 1, got rank {rank} of {world_size}"
             )
-        index = read_index(folder)
-        if part not in index.parts:
-            raise DataError(
-                f"{folder} has no part {part!r}; it has {', '.join(index.parts)}"
-            )
-        self.folder, self.part = folder, index.parts[part]
-        if caption_transform is not None and not self.part.captioned:
-            raise DataError(
-                f"captions are asked for, but some images of {part!r} in {folder} have none; leave the "
-                "caption_transform out, or write shards of images that have captions"
-            )
+        self.folder, self.part = folder, open_part(folder, part)
+        if caption_transform is not None:
+            check_captioned(self.part, part, folder)
         self.rank, self.world_size, self.endless = rank, world_size, endless
         self._make = SampleMaker(image_transform, caption_transform, seed)
         self._relabel = Relabel(self.part.identity_ranges)
@@ -161,10 +149,7 @@ class ShardDataset(IterableDataset):
             position = 0
 
     def _sample(self, raw: RawSample, epoch: int) -> PersonSample:
-        def read(path: str, image_size: Tuple[int, int]) -> Tensor:
-            return decode_image(io.BytesIO(raw.data), path, image_size)
-
-        sample = self._make(raw.person, raw.index, epoch, read)
+        sample = self._make(raw.person, raw.index, epoch, raw.decode)
         if self._relabels:
             sample = sample._replace(identity=self._relabel(sample.identity))
         return sample

@@ -13,7 +13,8 @@ from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.text_file import read_json
 
 FILE = "index.json"
-FORMAT = "torchmultimodal_reid shards 1"
+_NAME, _VERSION = "torchmultimodal_reid shards", 2
+FORMAT = f"{_NAME} {_VERSION}"
 
 
 class Shard(NamedTuple):
@@ -32,6 +33,20 @@ class Shard(NamedTuple):
     sha256: str
 
 
+class SideFile(NamedTuple):
+    """A file beside the tar files, see ``catalogue.py``.
+
+    Args:
+        file (str): Its name in the folder.
+        num_bytes (int): Its size.
+        sha256 (str): Hash of its bytes.
+    """
+
+    file: str
+    num_bytes: int
+    sha256: str
+
+
 class ShardPart(NamedTuple):
     """A part of a data set in shards.
 
@@ -41,6 +56,8 @@ class ShardPart(NamedTuple):
         captioned (bool): Whether each image has a caption.
         identity_ranges (Tuple[Tuple[int, int], ...]): The identities, as ranges ``(first, last)`` in ascending order.
         shards (Tuple[Shard, ...]): The tar files.
+        table (SideFile): Where each sample is.
+        records (SideFile): What each sample says beside its image.
     """
 
     num_samples: int
@@ -48,6 +65,8 @@ class ShardPart(NamedTuple):
     captioned: bool
     identity_ranges: Tuple[Tuple[int, int], ...]
     shards: Tuple[Shard, ...]
+    table: SideFile
+    records: SideFile
 
 
 class ShardIndex(NamedTuple):
@@ -101,6 +120,8 @@ def index_text(index: ShardIndex) -> str:
         parts[name] = {
             **part._asdict(),
             "shards": [shard._asdict() for shard in part.shards],
+            "table": part.table._asdict(),
+            "records": part.records._asdict(),
         }
     return json.dumps({"format": FORMAT, "name": index.name, "parts": parts}, indent=1)
 
@@ -115,7 +136,7 @@ def read_index(folder: str) -> ShardIndex:
         ShardIndex: What it holds.
 
     Raises:
-        DataError: If the index is missing or is not one.
+        DataError: If the index is missing, is not one, or is of another version of this library.
     """
     path = os.path.join(folder, FILE)
     if not os.path.isfile(path):
@@ -123,8 +144,7 @@ def read_index(folder: str) -> ShardIndex:
             f"{folder}: no {FILE}; expected a folder that python -m torchmultimodal_reid.data.shards wrote"
         )
     content = read_json(path, "index of shards")
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DataError(f"{path}: not an index of shards of format {FORMAT!r}")
+    _check_format(content, path)
     try:
         parts = {name: _part(part) for name, part in content["parts"].items()}
         return ShardIndex(str(content["name"]), parts)
@@ -134,17 +154,57 @@ def read_index(folder: str) -> ShardIndex:
         ) from error
 
 
+def open_part(folder: str, part: str) -> ShardPart:
+    """A part of a folder of shards.
+
+    Args:
+        folder (str): The folder.
+        part (str): ``train``, ``query`` or ``gallery``.
+
+    Raises:
+        DataError: As ``read_index`` raises it; or if there is no such part.
+    """
+    index = read_index(folder)
+    if part not in index.parts:
+        raise DataError(
+            f"{folder} has no part {part!r}; it has {', '.join(index.parts)}"
+        )
+    return index.parts[part]
+
+
+def check_captioned(part: ShardPart, name: str, folder: str) -> None:
+    """Raises a DataError unless each image of a part has a caption."""
+    if not part.captioned:
+        raise DataError(
+            f"captions are asked for, but some images of {name!r} in {folder} have none; write the shards again with "
+            "--captioned, which leaves those out, or do without captions"
+        )
+
+
+def _check_format(content: Any, path: str) -> None:
+    found = content.get("format") if isinstance(content, dict) else None
+    name, _, version = str(found).rpartition(" ")
+    if name != _NAME or not version.isdecimal():
+        raise DataError(f"{path}: not an index of shards of format {FORMAT!r}")
+    if int(version) > _VERSION:
+        raise DataError(
+            f"{path}: shards of format {version} were written by a newer version of this library, this one reads "
+            f"format {_VERSION}; install the newer one, or write the shards again with this one"
+        )
+    if int(version) < _VERSION:
+        raise DataError(
+            f"{path}: shards of format {version} were written by an older version of this library, this one reads "
+            f"format {_VERSION}; write the shards again"
+        )
+
+
 def _part(content: Mapping[str, Any]) -> ShardPart:
     shards = tuple(Shard(**shard) for shard in content["shards"])
+    table, records = (SideFile(**content[name]) for name in ("table", "records"))
     for shard in shards:
-        numbers = (shard.num_samples, shard.num_bytes)
-        if any(not isinstance(number, int) or number < 1 for number in numbers):
-            raise ValueError(f"counts of {shard.file!r} are {numbers}")
-        if (
-            not isinstance(shard.file, str)
-            or os.path.basename(shard.file) != shard.file
-        ):
-            raise ValueError(f"{shard.file!r} is not a file of the folder")
+        _check_file(shard.file, shard.num_samples, shard.num_bytes)
+    for file in (table, records):
+        _check_file(file.file, file.num_bytes)
     if sum(shard.num_samples for shard in shards) != content["num_samples"]:
         raise ValueError("the shards' counts do not add up")
     ranges = tuple((int(a), int(b)) for a, b in content["identity_ranges"])
@@ -154,4 +214,13 @@ def _part(content: Mapping[str, Any]) -> ShardPart:
         bool(content["captioned"]),
         ranges,
         shards,
+        table,
+        records,
     )
+
+
+def _check_file(name: Any, *numbers: Any) -> None:
+    if any(not isinstance(number, int) or number < 1 for number in numbers):
+        raise ValueError(f"counts of {name!r} are {numbers}")
+    if not isinstance(name, str) or os.path.basename(name) != name:
+        raise ValueError(f"{name!r} is not a file of the folder")

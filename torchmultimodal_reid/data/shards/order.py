@@ -4,6 +4,7 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
+from itertools import accumulate
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import torch
@@ -78,3 +79,42 @@ class EpochOrder:
             return list(range(size))
         generator = generator_for(self._seed, name, *keys)
         return torch.randperm(size, generator=generator).tolist()
+
+
+class ShardOrder:
+    """Which sample stands at a position of an epoch: the order of ``EpochOrder`` where nothing is shared out.
+
+    It is a function of the seed, the epoch and the position alone. Samples have numbers, which go through the shards
+    in order. One window of numbers is in memory, however large the set. Positions are asked for in ascending order; for
+    any other, the epoch is drawn again up to it.
+
+    Args:
+        counts (Sequence[int]): Samples of each shard.
+        seed (int): Seed of the order.
+        window (int): Shards that are mixed. Default: 4
+    """
+
+    def __init__(self, counts: Sequence[int], seed: int, window: int = 4) -> None:
+        self._firsts = [0, *accumulate(counts)]
+        self._order = EpochOrder(counts, seed, window, shuffle=True)
+        # the window that was asked for last, and those that follow it
+        self._epoch, self._begin = 0, 0
+        self._numbers: List[int] = []
+        self._windows = self._draw(0)
+
+    def __call__(self, epoch: int, position: int) -> int:
+        if epoch != self._epoch or position < self._begin:
+            self._epoch, self._begin = epoch, 0
+            self._numbers, self._windows = [], self._draw(epoch)
+        while position >= self._begin + len(self._numbers):
+            self._begin += len(self._numbers)
+            self._numbers = next(self._windows)
+        return self._numbers[position - self._begin]
+
+    def _draw(self, epoch: int) -> Iterator[List[int]]:
+        for number, window in enumerate(self._order.windows(epoch, 0, 1)):
+            found = [
+                self._firsts[p.shard] + place for p in window for place in p.places
+            ]
+            mixed = self._order.mixed(len(found), epoch, 0, number)
+            yield [found[place] for place in mixed]

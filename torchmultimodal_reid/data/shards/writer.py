@@ -4,16 +4,18 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-import hashlib
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 from torchmultimodal_reid.data.errors import DataError
 from torchmultimodal_reid.data.sample import PersonImage, ReIDSplit
+from torchmultimodal_reid.data.shards.catalogue import CatalogueWriter
 from torchmultimodal_reid.data.shards.extra import webdataset
+from torchmultimodal_reid.data.shards.hashing import HashingFile
 from torchmultimodal_reid.data.shards.index import (
     FILE,
     identity_ranges,
@@ -43,7 +45,7 @@ def write_shards(
     overwrite: bool = False,
     progress: bool = False,
 ) -> ShardIndex:
-    """Writes a data set as tar shards with an index. The same arguments give the same bytes.
+    """Writes a data set as tar shards with an index, table and records. The same arguments give the same bytes.
 
     A sample is the image's own bytes (``000000042.jpg``, 42 being its position in the part) and ``000000042.json`` with
     identity, camera, captions, attributes and path. Training images are written in a shuffled order, so that a few
@@ -92,16 +94,8 @@ def write_shards(
             if name == "train":
                 generator = generator_for(seed, "order of shards")
                 order = torch.randperm(len(part), generator=generator).tolist()
-            shards = tuple(
-                _write_part(tars, folder, name, part, order, shard_size, bar)
-            )
-            captions = [len(image.captions) for image in part]
-            written[name] = ShardPart(
-                len(part),
-                sum(captions),
-                min(captions) > 0,
-                identity_ranges(image.identity for image in part),
-                shards,
+            written[name] = _write_part(
+                tars, folder, name, part, order, shard_size, bar
             )
         index = ShardIndex(split.name, written)
         (folder / FILE).write_text(index_text(index), encoding="utf-8")
@@ -132,21 +126,32 @@ def _unreadable(image: PersonImage, error: OSError) -> DataError:
     return DataError(f"{image.path}: the image cannot be read ({error.strerror})")
 
 
-class _Hashing:
-    """A file that is written and hashed at once."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = open(path, "wb")
-        self.digest = hashlib.sha256()
-        self.num_bytes = 0
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        self.num_bytes += len(data)
-        return self.file.write(data)
-
-
 def _write_part(
+    tars: Any,
+    folder: Path,
+    name: str,
+    images: Sequence[PersonImage],
+    order: Sequence[int],
+    shard_size: int,
+    bar: Any,
+) -> ShardPart:
+    shards: List[Shard] = []
+    with closing(CatalogueWriter(folder, name)) as catalogue:
+        for shard in _write_tars(tars, folder, name, images, order, shard_size, bar):
+            catalogue.add(shard.file)
+            shards.append(shard)
+    captions = [len(image.captions) for image in images]
+    return ShardPart(
+        len(images),
+        sum(captions),
+        min(captions) > 0,
+        identity_ranges(image.identity for image in images),
+        tuple(shards),
+        *catalogue.files(),
+    )
+
+
+def _write_tars(
     tars: Any,
     folder: Path,
     name: str,
@@ -158,9 +163,8 @@ def _write_part(
     position, number = 0, 0
     while position < len(order):
         file = f"{name}-{number:06d}.tar"
-        target = _Hashing(folder / file)
         count = 0
-        with target.file:
+        with closing(HashingFile(folder / file)) as target:
             writer = tars.TarWriter(target, user="", group="", mtime=0.0, encoder=False)
             while count < shard_size and position < len(order):
                 if count and target.num_bytes >= _LARGEST:
@@ -170,7 +174,7 @@ def _write_part(
                 position, count = position + 1, count + 1
                 bar.update(1)
             writer.close()
-        yield Shard(file, count, target.num_bytes, target.digest.hexdigest())
+        yield Shard(file, count, target.num_bytes, target.sha256)
         number += 1
 
 
