@@ -16,6 +16,7 @@ from examples.common.checks import check_range
 from examples.common.distributed import mean_over_processes
 from examples.common.failures import explain_failures
 from examples.common.logging import MetricsLogger
+from examples.common.loss_shares import RowCounter
 from examples.common.optim import Schedule, set_learning_rate
 from examples.common.run_checkpoints import finished_steps, RunCheckpoints, Saved
 from examples.common.signals import StopSignals
@@ -117,6 +118,7 @@ class Trainer:
         compute_losses: LossFunction,
         evaluate: Optional[Evaluate] = None,
         description: str = "",
+        count_rows: Optional[RowCounter] = None,
     ) -> None:
         """Trains from the current step to the last, or to the one in which a signal to stop came; either is saved.
 
@@ -126,6 +128,7 @@ class Trainer:
             evaluate (Optional[Evaluate]): Gives metrics of the model, which is in evaluation mode, on the
                 validation split, ``"selection"`` among them, the higher the better. Default: None.
             description (str): What stands before the progress bar. Default: "".
+            count_rows (Optional[RowCounter]): Of the losses that are no means over samples. Default: None.
 
         Raises:
             DataError: If a sample cannot be read. The run can be resumed once it was mended.
@@ -144,6 +147,7 @@ class Trainer:
             self.loop.gradient_clip,
             self.loop.accumulate,
             lambda: signals.received or 0,
+            count_rows,
         )
         logger = MetricsLogger(
             self.directory,

@@ -7,11 +7,12 @@
 """One step of a training: losses and gradients, in one part or in several, and the optimizer's step."""
 
 from contextlib import nullcontext
-from typing import Callable, Dict, List, Mapping, NamedTuple, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional
 
 import torch
 from accelerate import Accelerator
 from examples.common.distributed import highest_over_processes
+from examples.common.loss_shares import loss_shares, RowCounter
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
@@ -44,6 +45,8 @@ class TrainingStep:
         accumulate (int): Parts to cut the batch of each process into.
         stop_signal (Callable[[], int]): The number of the signal to stop that this process has received; 0 for none.
             Default: None was received.
+        count_rows (Optional[RowCounter]): Of the losses that are no means over samples, see
+            :func:`~examples.common.loss_shares.loss_shares`. Default: None, for none of them.
 
     Inputs:
         batch (PersonBatch): On the device.
@@ -63,6 +66,7 @@ class TrainingStep:
         gradient_clip: float = 0.0,
         accumulate: int = 1,
         stop_signal: Callable[[], int] = lambda: 0,
+        count_rows: Optional[RowCounter] = None,
     ) -> None:
         self.accelerator = accelerator
         self.model = model
@@ -71,6 +75,7 @@ class TrainingStep:
         self.largest_norm = gradient_clip if gradient_clip > 0 else float("inf")
         self.accumulate = accumulate
         self.stop_signal = stop_signal
+        self.count_rows = count_rows
         self._buffers = _Buffers(accelerator.unwrap_model(model))
 
     def __call__(
@@ -84,11 +89,11 @@ class TrainingStep:
         )
         logged["gradient_norm"] = torch.as_tensor(norm).detach()
         scaler = self.accelerator.scaler
-        is_skipped, stop_signal = self._agree(logged)
-        is_overflow = False
+        is_bad_loss, is_bad_gradient, stop_signal = self._agree(logged)
+        is_skipped, is_overflow = bool(is_bad_loss or is_bad_gradient), False
         if is_skipped:
             if scaler is not None:
-                is_overflow = bool(logged["loss"].isfinite() and scaler.get_scale() > 1)
+                is_overflow = not is_bad_loss and scaler.get_scale() > 1
                 scaler.update()
             self._buffers.put_back()
         else:
@@ -99,10 +104,11 @@ class TrainingStep:
     def _backward(
         self, batch: PersonBatch, compute_losses: LossFunction, step: int
     ) -> Dict[str, Tensor]:
-        """Adds up the gradients of the parts; gives the losses' means over them."""
+        """Adds up the gradients of the parts; gives the losses of all of them together."""
         logged: Dict[str, Tensor] = {}
         parts = split_batch(batch, self.accumulate)
-        for number, part in enumerate(parts, start=1):
+        shares = loss_shares(self.count_rows, parts, step, self.accelerator)
+        for number, (part, share) in enumerate(zip(parts, shares), start=1):
             is_last = number == len(parts)
             # the gradients of several processes are added once, with those of the last part
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
@@ -111,20 +117,23 @@ class TrainingStep:
                     attention_kernel(self.accelerator.device),
                 ):
                     losses = compute_losses(self.model, part, step)
-                total = sum_losses(losses, self.weights) / len(parts)
+                losses = {
+                    name: loss * share.get(name, 1 / len(parts))
+                    for name, loss in losses.items()
+                }
+                total = sum_losses(losses, self.weights)
                 self.accelerator.backward(total)
-            for name, loss in {"loss": total * len(parts), **losses}.items():
-                share = loss.detach() / len(parts)
-                logged[name] = logged[name] + share if name in logged else share
+            for name, loss in {"loss": total, **losses}.items():
+                own = loss.detach()
+                logged[name] = logged[name] + own if name in logged else own
         return logged
 
-    def _agree(self, logged: Mapping[str, Tensor]) -> Tuple[bool, int]:
-        """Whether any process's loss or gradient is not finite, and the highest signal that any has received."""
+    def _agree(self, logged: Mapping[str, Tensor]) -> List[int]:
+        """Whether any process's loss is not finite, whether its gradient is not, and the highest signal received."""
         loss, norm = logged["loss"], logged["gradient_norm"]
-        is_finite = loss.isfinite() & norm.to(loss.device).isfinite()
-        own = [int(not is_finite), self.stop_signal()]
-        is_bad, stop_signal = highest_over_processes(own, self.accelerator)
-        return bool(is_bad), stop_signal
+        is_bad = ~torch.stack([loss, norm.to(loss.device)]).isfinite()
+        own = [*is_bad.int().tolist(), self.stop_signal()]
+        return highest_over_processes(own, self.accelerator)
 
 
 class _Buffers:

@@ -6,9 +6,9 @@
 
 """The losses of pretraining and of fine-tuning by name, from a batch. Their weights belong to the configuration."""
 
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from examples.common.distributed import as_pairs, draws_of, gather_rows
+from examples.common.distributed import as_pairs, draws_of, gather_rows, GatheredRows
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.modules.layers.bnneck import BNNeckOutput
@@ -23,6 +23,7 @@ from torchmultimodal_reid.modules.losses.masked_prediction import (
     MaskedRegressionLoss,
 )
 from torchmultimodal_reid.modules.losses.triplet import BatchHardTripletLoss
+from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 
 
 class Contrast(NamedTuple):
@@ -50,6 +51,8 @@ def contrast_all(
 ) -> Dict[str, Tensor]:
     """Each contrast of which both kinds are there, over the rows of all processes; each kind is gathered once.
 
+    The mean over the processes is the contrast of the whole batch, also where rows without a positive do not count.
+
     Args:
         contrasts (Sequence[Contrast]): Those to compute.
         own (Mapping[str, Tensor]): This process's rows by kind, of shape ``(b, d)``.
@@ -68,19 +71,44 @@ def contrast_all(
             logit_scale,
             gathered=as_pairs(every[each.one], every[each.other]),
         )
+        * (
+            1.0
+            if each.loss.own_pair == "positive"
+            else _share(every[each.one], identity)
+        )
         for each in here
     }
+
+
+def _share(every: GatheredRows, identity: Tensor) -> Union[float, Tensor]:
+    """Of the rows that have another one of their identity, how many this process has, relative to the others."""
+    if len(every.identity) == len(identity):
+        return 1.0
+    counts = (every.identity.unsqueeze(1) == every.identity).sum(dim=1) > 1
+    own = counts[every.offset : every.offset + len(identity)].sum()
+    return own * (len(counts) / len(identity)) / counts.sum().clamp(min=1)
 
 
 class PretrainingLosses:
     """Pretraining's losses by name: ``mim``, ``mlm``, ``mmm_image``, ``mmm_text``, ``itm`` and ``gc``; ``gc_image`` and
     ``gc_text`` are the global contrast among the images, or the captions, of the same persons and of others.
+
+    Args:
+        normalize (nn.Module): uint8 images to what the model takes.
+        weights (Mapping[str, float]): Weight of each loss by name.
+        seed (int): The run's seed, of the masks.
+        draw_mask (Callable[..., MultimodalMask]): The model's own, from images, captions and the source of the draws.
     """
 
     def __init__(
-        self, normalize: nn.Module, weights: Mapping[str, float], seed: int
+        self,
+        normalize: nn.Module,
+        weights: Mapping[str, float],
+        seed: int,
+        draw_mask: Callable[..., MultimodalMask],
     ) -> None:
         self.normalize = normalize
+        self.draw_mask = draw_mask
         self.weights = weights
         self.seed = seed
         self.pixels = MaskedRegressionLoss()
@@ -121,6 +149,15 @@ class PretrainingLosses:
                 contrast_all(self._contrasts, own, batch.identity, output.logit_scale)
             )
         return losses
+
+    def count_rows(self, batch: PersonBatch, step: int) -> Dict[str, Tensor]:
+        """How many words are masked: ``mlm`` and ``mmm_text`` are means over them. Every sample has as many patches."""
+        if batch.text is None:
+            return {}
+        draws = draws_of(batch, self.seed, "masks", step)
+        words = self.draw_mask(batch.image, batch.text, draws).masked_tokens
+        assert words is not None
+        return {"mlm": words.sum(), "mmm_text": words.sum()}
 
 
 class ReIDLosses:

@@ -166,7 +166,7 @@ def main(argv: Optional[list] = None) -> None:
         Saved({"model": description._asdict()}, model_files(tokenizer), watched),
         checkpoint,
     )
-    losses = PretrainingLosses(normalize, config.losses, config.seed)
+    losses = PretrainingLosses(normalize, config.losses, config.seed, model.draw_mask)
     evaluate: Optional[Evaluate] = None
     if validation is not None and config.loop.evaluate_every > 0:
         read = CaptionTransform(tokenizer, config.text.max_length)
@@ -176,7 +176,7 @@ def main(argv: Optional[list] = None) -> None:
 
     # by now everything was looked at but the images themselves
     session.prepare_run()
-    trainer.fit(loader, losses, evaluate, description="pretrain")
+    trainer.fit(loader, losses, evaluate, "pretrain", losses.count_rows)
 
     shown = with_captions(images if validation is None else validation.query)
     if (

@@ -148,7 +148,7 @@ def main(argv: Optional[list] = None) -> None:
 
     # by now everything was looked at but the images themselves
     session.prepare_run()
-    trainer.fit(loader, task, evaluate, description="pretrain")
+    trainer.fit(loader, task, evaluate, "pretrain", task.count_rows)
 
     if (
         trainer.is_finished

@@ -20,7 +20,10 @@ from torchmultimodal_reid.modules.losses.captioning import (
 from torchmultimodal_reid.modules.losses.masked_prediction import (
     MaskedClassificationLoss,
 )
-from torchmultimodal_reid.modules.masking.token_masking import TokenMasking
+from torchmultimodal_reid.modules.masking.token_masking import (
+    TokenMasking,
+    TokenMaskingOutput,
+)
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
 
 
@@ -33,6 +36,10 @@ class PretrainingTask(Protocol):
         self, model: nn.Module, batch: PersonBatch, step: int
     ) -> Dict[str, Tensor]:
         """Losses by name; each is a mean over tokens, or over images where the task knows no order of tokens."""
+        ...
+
+    def count_rows(self, batch: PersonBatch, step: int) -> Dict[str, Tensor]:
+        """Over how many tokens, or images, the loss of each name is the mean."""
         ...
 
 
@@ -57,6 +64,12 @@ class Captioning:
             losses["backward"] = loss.backward
         return losses
 
+    def count_rows(self, batch: PersonBatch, step: int) -> Dict[str, Tensor]:
+        assert batch.text_padding is not None
+        # the first token of a direction is given
+        tokens = (~batch.text_padding[:, 1:]).sum()
+        return dict.fromkeys(self.names, tokens)
+
 
 class MaskedWords:
     """The cross-entropy of masked words, of which 15 % are drawn at each step."""
@@ -79,10 +92,7 @@ class MaskedWords:
     def __call__(
         self, model: nn.Module, batch: PersonBatch, step: int
     ) -> Dict[str, Tensor]:
-        assert batch.text is not None
-        mask = self.masking.to(batch.text.device)(
-            batch.text, generator=draws_of(batch, self.seed, "masks", step)
-        )
+        mask = self._mask(batch, step)
         prediction = model(
             self.normalize(batch.image),
             batch.text,
@@ -91,6 +101,14 @@ class MaskedWords:
             batch.text_padding,
         )
         return {"masked_words": self.loss(*prediction)}
+
+    def count_rows(self, batch: PersonBatch, step: int) -> Dict[str, Tensor]:
+        return {"masked_words": self._mask(batch, step).masked_tokens.sum()}
+
+    def _mask(self, batch: PersonBatch, step: int) -> TokenMaskingOutput:
+        assert batch.text is not None
+        draws = draws_of(batch, self.seed, "masks", step)
+        return self.masking.to(batch.text.device)(batch.text, generator=draws)
 
 
 class WordClassification:
@@ -109,14 +127,20 @@ class WordClassification:
     def __call__(
         self, model: nn.Module, batch: PersonBatch, step: int
     ) -> Dict[str, Tensor]:
+        logits = model(self.normalize(batch.image))
+        return {"words": self.loss(logits, self._words(batch))}
+
+    def count_rows(self, batch: PersonBatch, step: int) -> Dict[str, Tensor]:
+        return {"words": self._words(batch).any(dim=1).sum()}
+
+    def _words(self, batch: PersonBatch) -> Tensor:
         assert batch.text is not None
-        words = words_of(
+        return words_of(
             batch.text,
             batch.text_padding,
             self.vocab_size,
             self.special_ids.to(batch.text.device),
         )
-        return {"words": self.loss(model(self.normalize(batch.image)), words)}
 
 
 # by the builder of the model

@@ -7,6 +7,7 @@
 import pytest
 import torch
 from torch.testing import assert_close
+from torchmultimodal_reid.modules.masking.row_draws import RowDraws
 
 
 def seed():
@@ -47,6 +48,18 @@ def test_a_given_mask_is_for_all(build_pretraining, pairs):
     output = model(*pairs, mask=mask, generator=seed())
     assert len(output.mim.prediction) == 4 * 4
     assert len(output.itm.logits) == 8
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_mask_can_be_known_before(share, build_pretraining, pairs):
+    model = build_pretraining(masked_share=share).eval()
+    draws = lambda: RowDraws(3, torch.arange(4))
+    mask = model.draw_mask(pairs.image, pairs.text, draws())
+    expected = model(*pairs, generator=draws())
+    assert mask.masked_patches.sum() == len(expected.mim.target)
+    shown = pairs.text[:: round(1 / share)]
+    assert torch.equal(shown[mask.masked_tokens], expected.mlm.target)
+    assert model.draw_mask(text=pairs.text, generator=draws()).masked_patches is None
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5])

@@ -145,7 +145,7 @@ class Two:
         return getattr(self._one, name)
 
     def gather(self, own):
-        return torch.cat([own, torch.tensor([[0, next(self.received)]])])
+        return torch.cat([own, torch.tensor([[0, 0, next(self.received)]])])
 
 
 class TestSignalsOfSeveralProcesses:

@@ -12,6 +12,10 @@ from accelerate import Accelerator
 from examples.common.training_step import split_batch, sum_losses, TrainingStep
 from torch import nn
 from torchmultimodal_reid.data.collate import PersonBatch
+from torchmultimodal_reid.modules.losses.identity_contrastive import (
+    IdentityContrastiveLoss,
+)
+from torchmultimodal_reid.modules.losses.triplet import BatchHardTripletLoss
 
 
 def make_batch(rows):
@@ -60,6 +64,71 @@ class TestAccumulation:
 
         stepper(nn.Linear(6, 3), accumulate=2)(make_batch(4), look, 0)
         assert seen == [(("a", "b"), [0, 1], [0, 1]), (("c", "d"), [2, 3], [2, 3])]
+
+    def test_what_compares_samples_does_so_within_a_part(self):
+        """Contrasts and batch-hard mining: the loss is the mean of those of the parts."""
+        triplet, contrast = BatchHardTripletLoss(None), IdentityContrastiveLoss()
+
+        def compare(model, batch, step):
+            rows, people = model(batch.image), batch.identity // 2
+            pairs = contrast(rows, rows.roll(1, dims=1), people, people, 5.0)
+            return {"triplet": triplet(rows, people), "contrast": pairs}
+
+        torch.manual_seed(0)
+        model = nn.Linear(6, 4)
+        before, batch = copy.deepcopy(model), make_batch(8)
+        batch = batch._replace(identity=batch.index)  # persons 0 to 3, twice each
+        parts = [compare(before, batch.part(i, i + 4), 0) for i in (0, 4)]
+        expected = {name: (parts[0][name] + parts[1][name]) / 2 for name in parts[0]}
+        gradients = torch.autograd.grad(sum(expected.values()), before.parameters())
+        weights = {"triplet": 1.0, "contrast": 1.0}
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        step = TrainingStep(
+            Accelerator(cpu=True), model, optimizer, weights, accumulate=2
+        )
+        logged = step(batch, compare, 0).logged
+        whole = compare(before, batch, 0)
+        for name, value in expected.items():
+            torch.testing.assert_close(logged[name], value)
+            assert abs(whole[name] - value) > 1e-2
+        for new, old, gradient in zip(
+            model.parameters(), before.parameters(), gradients
+        ):
+            torch.testing.assert_close(new, old - 0.1 * gradient)
+
+    def test_words_count_alike_in_whatever_part(self):
+        """Where captions differ in length, the mean of the parts' means would not be the whole batch's."""
+        words = torch.tensor([1, 5, 2, 2, 7, 1, 4, 6])
+
+        def read(model, batch, step):
+            loss = nn.functional.cross_entropy(
+                model(batch.image), batch.identity, reduction="none"
+            )
+            count = words[batch.index]
+            return {"words": (loss * count).sum() / count.sum(), "images": loss.mean()}
+
+        def count_rows(batch, step):
+            return {"words": words[batch.index].sum()}
+
+        torch.manual_seed(0)
+        start, weights = nn.Linear(6, 3), {"words": 1.0, "images": 1.0}
+        ends = []
+        for parts in (1, 2, 4, 8):
+            model = copy.deepcopy(start)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            step = TrainingStep(
+                Accelerator(cpu=True),
+                model,
+                optimizer,
+                weights,
+                accumulate=parts,
+                count_rows=count_rows,
+            )
+            ends.append((step(make_batch(8), read, 0).logged, model.weight))
+        for logged, weight in ends[1:]:
+            torch.testing.assert_close(weight, ends[0][1])
+            for name, value in ends[0][0].items():
+                torch.testing.assert_close(logged[name], value)
 
     @pytest.mark.parametrize("rows, parts", [(4, 3), (2, 4)])
     def test_parts_that_do_not_divide_the_batch(self, rows, parts):
@@ -125,19 +194,32 @@ class Two:
 
 
 class TestSeveralProcesses:
-    @pytest.mark.parametrize("is_bad", [0, 1])
+    @pytest.mark.parametrize("loss, gradient", [(0, 0), (0, 1), (1, 1)])
     @pytest.mark.parametrize("own, other, highest", [(0, 0, 0), (2, 15, 15), (2, 0, 2)])
-    def test_agree_in_one_exchange(self, is_bad, own, other, highest):
+    def test_agree_in_one_exchange(self, loss, gradient, own, other, highest):
         model = nn.Linear(6, 3)
         before = model.weight.clone()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        two = Two(is_bad, other)
+        two = Two(loss, gradient, other)
         weights = {"identity": 1.0}
         step = TrainingStep(two, model, optimizer, weights, stop_signal=lambda: own)
         result = step(make_batch(4), classify, 0)
-        assert (result.is_skipped, result.stop_signal) == (bool(is_bad), highest)
-        assert torch.equal(model.weight, before) == bool(is_bad)
+        assert (result.is_skipped, result.stop_signal) == (bool(gradient), highest)
+        assert torch.equal(model.weight, before) == bool(gradient)
         assert two.exchanges == 1
+
+    @pytest.mark.parametrize("loss, is_overflow", [(0, True), (1, False)])
+    def test_count_too_high_a_scale_alike(self, loss, is_overflow):
+        """That of another process may be why the gradient of all is not finite, or its loss may be."""
+        model = nn.Linear(6, 3)
+        two = Two(loss, 1, 0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        step = TrainingStep(two, model, optimizer, {"identity": 1.0})
+        scaler = torch.amp.GradScaler("cpu")
+        two._one.scaler = scaler
+        two._one.unscale_gradients = lambda: scaler.unscale_(optimizer)
+        result = step(make_batch(4), classify, 0)
+        assert result.is_skipped and result.is_overflow is is_overflow
 
     def test_one_asks_nobody(self):
         model = nn.Linear(6, 3)

@@ -147,9 +147,7 @@ class MMETForPretraining(nn.Module):
         if mask is None:
             # not of the contrast: from here on image, text and identity are those of the masked stream
             image, text, text_padding, identity = self._share(*whole, identity)
-            if self.masked_share < 1:
-                size = next(len(part) for part in whole if part is not None)
-                generator = take_rows(generator, self._shared_rows(size))
+            generator = self._shared_draws(generator, *whole)
             mask = self.mmet.draw_mask(image, text, generator)
         stream: StreamOutput = self.stream(self.mmet, image, text, text_padding, mask)
         target = None
@@ -188,6 +186,17 @@ class MMETForPretraining(nn.Module):
             logit_scale=self.logit_scale,
         )
 
+    def draw_mask(
+        self,
+        image: Optional[Tensor] = None,
+        text: Optional[Tensor] = None,
+        generator: Optional[Draws] = None,
+    ) -> MultimodalMask:
+        """What a forward pass with the same arguments hides of the share of the batch that its masked stream sees."""
+        generator = self._shared_draws(generator, image, text)
+        image, text = self._share(image, text)
+        return self.mmet.draw_mask(image, text, generator)
+
     @property
     def logit_scale(self) -> Tensor:
         """The inverse temperature of the contrastive loss."""
@@ -204,6 +213,14 @@ class MMETForPretraining(nn.Module):
             return parts
         rows = self._shared_rows(next(len(part) for part in parts if part is not None))
         return tuple(None if part is None else part[rows] for part in parts)
+
+    def _shared_draws(
+        self, draws: Optional[Draws], *parts: Optional[Tensor]
+    ) -> Optional[Draws]:
+        if self.masked_share == 1:
+            return draws
+        size = next(len(part) for part in parts if part is not None)
+        return take_rows(draws, self._shared_rows(size))
 
     def _shared_rows(self, size: int) -> Tensor:
         count = max(1, round(self.masked_share * size))

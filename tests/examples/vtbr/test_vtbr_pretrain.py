@@ -201,27 +201,45 @@ class TestCaption:
         assert "there is no image or folder nowhere.jpg" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("builder", list(VTBR_BUILDERS))
-def test_every_task_gives_losses_with_gradients(builder, market, tokenizer):
+@pytest.fixture(params=list(VTBR_BUILDERS))
+def taught(request, market, tokenizer):
+    """A small model of each task, the task, and captions of several lengths."""
     images = [image for image in market.train if image.captions]
     see = EvalImageTransform((32, 32))
     dataset = PersonDataset(images, see, CaptionTransform(tokenizer, 40))
     batch = Collate(tokenizer.pad_id)([dataset[i] for i in range(4)])
+    assert len(set(batch.text_padding.sum(dim=1).tolist())) > 1
     sizes = {"d_model": 16, "n_head": 2, "dim_feedforward": 32}
-    if builder == "vtbr_token_classification":
+    if request.param == "vtbr_token_classification":
         sizes = {}
-    model = VTBR_BUILDERS[builder](
+    model = VTBR_BUILDERS[request.param](
         backbone="resnet18",
         vocab_size=tokenizer.vocab_size,
         image_size=(32, 32),
         **sizes,
     )
-    task = TASKS[builder](tokenizer, Normalize((0.5,) * 3, (0.5,) * 3), 0)
+    task = TASKS[request.param](tokenizer, Normalize((0.5,) * 3, (0.5,) * 3), 0)
+    return model, task, batch
+
+
+def test_every_task_gives_losses_with_gradients(taught):
+    model, task, batch = taught
     losses = task(model, batch, 3)
     assert set(losses) == set(task.names)
     sum(losses.values()).backward()
     assert model.visual.state_dict()
     assert all(p.grad is not None for p in model.visual.parameters())
+
+
+def test_rows_say_how_much_a_part_of_a_batch_counts(taught):
+    model, task, batch = taught
+    model.eval()
+    parts = [batch.part(0, 1), batch.part(1, 4)]
+    rows = [task.count_rows(part, 3) for part in parts]
+    losses = [task(model, part, 3) for part in parts]
+    for name, whole in task(model, batch, 3).items():
+        total = sum(loss[name] * row[name] for loss, row in zip(losses, rows))
+        torch.testing.assert_close(total / sum(row[name] for row in rows), whole)
 
 
 class TestBaseConfiguration:
