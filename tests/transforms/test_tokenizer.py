@@ -44,6 +44,11 @@ class TestEncode:
     def test_empty_caption(self, small):
         assert small.encode("  ") == [2, 3]
 
+    def test_decode_joins_what_a_hyphen_joins(self):
+        text = "a long-sleeved t-shirt, red-and-blue."
+        tokenizer = WordPieceTokenizer.train([text], 100)
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+
     def test_decode_leaves_special_tokens_out(self, small):
         assert small.decode([2, 5, 6, 8, 3, 0, 0]) == "walking red"
         assert small.decode(torch.tensor([2, 8, 3])) == "red"

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 import torch
@@ -153,7 +154,9 @@ class WordPieceTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, without special tokens. What lower case and spacing lost stays lost."""
         special = set(self.special_ids)
-        return self._tokenizer.decode([int(i) for i in ids if int(i) not in special])
+        text = self._tokenizer.decode([int(i) for i in ids if int(i) not in special])
+        # a hyphen is a token of its own, but seldom stands alone between words
+        return re.sub(r"(?<=\w) - (?=\w)", "-", text)
 
     @property
     def vocab_size(self) -> int:
