@@ -60,8 +60,8 @@ def load_config(
 
     Args:
         schema (Type[ConfigT]): A dataclass, possibly of dataclasses. A field without a default has to be given.
-            ``metadata={"help": "..."}`` or the comment beside it describes it. ``metadata={"unless": "key"}`` with the
-            default ``"???"`` has to be given unless the key beside it is.
+            ``metadata={"help": "..."}`` or the comment beside it describes it. ``metadata={"unless": ("key", ...)}``
+            with the default ``"???"`` has to be given unless one of the keys beside it is.
         argv (Optional[Sequence[str]]): The arguments. Default: ``None``, for the program's
         prog (Optional[str]): How the program is called, for ``--help``. Default: ``None``
         description (Optional[str]): What it does, for ``--help``. Default: ``None``
@@ -159,13 +159,13 @@ def _structured(schema: Type[Any]) -> DictConfig:
 
 
 def _fill_unneeded(config: DictConfig, schema: Type[Any]) -> None:
-    """Empties keys that had to be given, had not another one been: ``metadata={"unless": "the other"}``."""
+    """Empties keys that had to be given, had not another one been: ``metadata={"unless": ("the other",)}``."""
     hints = get_type_hints(schema)
     for field in dataclasses.fields(schema):
         hint = without_optional(hints[field.name])
         if OmegaConf.is_missing(config, field.name):
-            other = field.metadata.get("unless")
-            if other is not None and config[other] is not None:
+            others = field.metadata.get("unless", ())
+            if any(config[other] is not None for other in others):
                 config[field.name] = ""
         elif dataclasses.is_dataclass(hint) and config[field.name] is not None:
             _fill_unneeded(config[field.name], hint)  # type: ignore[arg-type]

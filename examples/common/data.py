@@ -7,7 +7,7 @@
 """From a data set on disk to what a recipe trains on; what both pipelines share."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Optional, Sequence, Tuple
 
 import torch
 from examples.common.checks import check_choice, check_range
@@ -34,12 +34,14 @@ from torchmultimodal_reid.utils.seeding import generator_for
 class DataConfig:
     """A data set and how it is read."""
 
-    # folder of the data set; not needed with data.protocol
-    root: str = field(default="???", metadata={"unless": "protocol"})
+    # folder of the data set; not needed with data.protocol or data.shards
+    root: str = field(default="???", metadata={"unless": ("protocol", "shards")})
     dataset: str = "market1501"  # which reader, by its name in docs/datasets.md
     options: Dict[str, Any] = field(default_factory=dict)  # of the reader
     # stands on the results; data.protocol or data.dataset where it is not given
     name: str = ""
+    # folder of tar shards to pretrain on instead, see docs/datasets.md; its images are in no list in memory
+    shards: Optional[str] = None
     # what to learn from and what to test on, by a name of docs/protocols.md, such as P1 or market1501-to-msmt17
     protocol: Optional[str] = None
     # folder of each data set of the protocol; data.options then holds the options of each, by its name
@@ -58,7 +60,7 @@ class DataConfig:
     # choose the best model on the test part instead of a validation split; each result then says so
     select_on_test_set: bool = False
     workers: int = 2  # processes that load images
-    # unreadable training images to replace by others of their identities; 0 ends the run at the first
+    # unreadable training images to replace by others of their identities or shards; 0 ends the run at the first
     max_unreadable: int = 10
     cache: bool = False  # keep the decoded images in shared memory
 
@@ -148,7 +150,17 @@ class ImageConfig:
 
 
 def read_split(config: DataConfig) -> ReIDSplit:
-    """The data set on disk, captions joined."""
+    """The data set on disk, captions joined.
+
+    Raises:
+        DataError: If it cannot be read, or shards are given in its place.
+    """
+    if config.shards is not None:
+        raise DataError(
+            f"data.shards is {config.shards!r}, but shards are for pretraining alone: fine-tuning draws K images of "
+            "each of P people, evaluation ranks a test part; give data.root, the folder that the shards were written "
+            "from"
+        )
     options = dict(config.options)
     # data sets that come with their captions have no such options
     if config.captions is not None:
@@ -214,7 +226,7 @@ def all_captions(images: Sequence[PersonImage]) -> Tuple[str, ...]:
     return tuple(caption for image in images for caption in image.captions)
 
 
-def check_captions(images: Sequence[PersonImage], transform: CaptionTransform) -> None:
+def check_captions(images: Iterable[PersonImage], transform: CaptionTransform) -> None:
     """Reads every caption once, as it is and as a mirrored image has it, so that no bad one is met after hours.
 
     Raises:

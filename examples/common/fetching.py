@@ -35,7 +35,8 @@ class Fetch(Dataset):
 
     Args:
         dataset (Dataset): The data set.
-        replace (bool): Whether another image of the same identity may take the place of one that cannot be read.
+        replace (bool): Whether another image, such as one of the same identity, may take the place of one that cannot
+            be read; the data set says which by ``replacements`` and ``replaced_by``.
     """
 
     def __init__(self, dataset: Dataset, replace: bool) -> None:
@@ -59,7 +60,7 @@ class Fetch(Dataset):
                 unreadable[another.path] = str(another)
         return Fetched(
             DataError(
-                f"{error}; nor is there any other image of its identity that can be read"
+                f"{error}; nor can {self.dataset.replaced_by} be read"  # type: ignore[attr-defined]
             )
         )
 

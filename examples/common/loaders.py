@@ -58,7 +58,7 @@ def training_loader(
         start (int): First step: where a run begins or resumes. What came before it is not read again.
         stop (int): Step to end before.
         workers (int): Processes that read images.
-        max_unreadable (int): How many images may be replaced by others of their identities. Default: 0
+        max_unreadable (int): How many images may be replaced by others. Default: 0
     """
     return PatientLoader(
         dataset,

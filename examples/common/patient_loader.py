@@ -27,13 +27,13 @@ MAX_RESTARTS = 3  # a machine that ends workers more often than that lacks somet
 class PatientLoader:
     """Batches of a data set, whatever happens to some of its images or to the processes that read them.
 
-    - An image that cannot be read is told of and replaced by another one of its identity, until there are more than
-      ``max_unreadable`` of them.
+    - An image that cannot be read is told of and replaced by another one, of its identity or its shard, until there are
+      more than ``max_unreadable`` of them.
     - Where a worker process dies, new ones go on from the batch that is due: nothing is lost, nothing comes twice.
     - What is wrong with the data is raised in this process, with its own text; torch would raise a worker's traceback.
 
     Args:
-        dataset (Dataset): Of samples; with ``replacements`` as ``PersonDataset`` has it where any may be replaced.
+        dataset (Dataset): Of samples; a ``KeyedDataset`` where any may be replaced.
         collate (Collate): Samples to a batch.
         batches (Callable[[int], Iterable[Sequence[Any]]]): The keys of each batch, from a number of batches on.
         workers (int): Processes that read; 0 to read in this one.
@@ -78,7 +78,7 @@ class PatientLoader:
         told = []
         if self.unreadable:
             told.append(
-                f"{len(self.unreadable)} images could not be read and were replaced by others of the same identities: "
+                f"{len(self.unreadable)} images could not be read, and {self._replaced_by} took the place of each: "
                 f"{listed(list(self.unreadable), limit=self.max_unreadable)}"
             )
         if self.restarts:
@@ -128,10 +128,14 @@ class PatientLoader:
                     f"{self.max_unreadable}: {listed(list(self.unreadable.values()), limit=3)}"
                 )
             _tell(
-                f"warning: {problem}. Another image of the same identity takes its place "
+                f"warning: {problem}. In its place comes {self._replaced_by} "
                 f"({len(self.unreadable)} of at most {self.max_unreadable})"
             )
         return collated.batch
+
+    @property
+    def _replaced_by(self) -> str:
+        return self.dataset.dataset.replaced_by  # type: ignore[attr-defined]
 
     def _count_restart(self, reason: str) -> None:
         if self.restarts == MAX_RESTARTS:

@@ -27,6 +27,7 @@ from torchmultimodal_reid.utils.step_checkpoints import (
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
+SHARDS = "shards"  # among the metadata: the fingerprint of what samples are drawn from, where it is shards
 
 
 @dataclass
@@ -99,7 +100,16 @@ class RunCheckpoints:
         )
 
     def restore(self, checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> None:
-        """Brings weights and optimizer back to a checkpoint of this run, from :func:`find_checkpoint`."""
+        """Brings weights and optimizer back to a checkpoint of this run, from :func:`find_checkpoint`.
+
+        Raises:
+            ValueError: If the run drew its samples from other shards, so that its steps would not be the same.
+        """
+        if checkpoint.metadata.get(SHARDS) != self.saved.metadata.get(SHARDS):
+            raise ValueError(
+                f"{checkpoint.path}: the run drew its samples from other shards, or from a folder; resume it with what "
+                "it was begun with, data.shards or data.root, or begin a new one"
+            )
         load_state_dict(
             self.model, checkpoint.tensors["model"], source=str(checkpoint.path)
         )

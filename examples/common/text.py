@@ -7,7 +7,7 @@
 """Captions in a configuration, and the tokeniser that a run of new weights starts with."""
 
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Iterable, Optional
 
 from examples.common.checks import check_choice, check_range
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
@@ -30,7 +30,7 @@ class TextConfig:
         check_range("text.max_length", self.max_length, 3)
 
 
-def make_tokenizer(config: TextConfig, captions: Sequence[str]) -> WordPieceTokenizer:
+def make_tokenizer(config: TextConfig, captions: Iterable[str]) -> WordPieceTokenizer:
     """BERT's vocabulary if one is given, else one that is trained on the training captions."""
     if config.vocabulary is not None:
         return WordPieceTokenizer.from_vocab(config.vocabulary)

@@ -117,6 +117,11 @@ class PretrainConfig:
                 raise ValueError(
                     f"batch_size {self.batch_size} is not a multiple of images_per_identity {self.images_per_identity}"
                 )
+            if self.data.shards is not None:
+                raise ValueError(
+                    f"images_per_identity is {self.images_per_identity}, but batches out of data.shards are random; "
+                    "give images_per_identity=null, or data.root in place of data.shards"
+                )
         check_weights(self, "mixture")
         check_weights(self, "losses")
         for source, own in (

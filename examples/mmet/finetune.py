@@ -23,6 +23,7 @@ from examples.common.retrieval import Retrieval, validate
 from examples.common.run_checkpoints import finished_steps, Saved
 from examples.common.selection import training_data
 from examples.common.session import open_session
+from examples.common.sources import FileSource
 from examples.mmet.definitions import FinetuneConfig
 from examples.mmet.losses import ReIDLosses
 from examples.mmet.start import describe, new_tokenizer
@@ -50,7 +51,7 @@ def start_model(
 ) -> LoadedEncoders:
     """The encoders to fine-tune: those of the checkpoint ``source``, or without one new ones with random weights."""
     if source is None:
-        tokenizer = new_tokenizer(config, images)
+        tokenizer = new_tokenizer(config, FileSource(images))
         description = describe(config, tokenizer)
         return LoadedEncoders(build_mmet(description), tokenizer, description)
     loaded = load_mmet(source, drop_path=config.model.drop_path)

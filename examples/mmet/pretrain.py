@@ -10,28 +10,25 @@ python -m examples.mmet.pretrain --config examples/mmet/configs/demo_pretrain.ya
 """
 
 from functools import partial
-from typing import Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import torch
-from examples.common.data import captioned, check_captions
 from examples.common.engine import Evaluate
-from examples.common.loaders import identity_sampler, training_loader
+from examples.common.loaders import training_loader
 from examples.common.main import run_main
+from examples.common.pretraining_data import pretraining_data
 from examples.common.retrieval import Retrieval, validate
 from examples.common.run_checkpoints import finished_steps, Saved
-from examples.common.selection import training_data
-from examples.common.session import open_session
+from examples.common.session import open_session, Session
+from examples.common.sources import FileSource, Source
 from examples.mmet.definitions import PretrainConfig
 from examples.mmet.losses import PretrainingLosses
 from examples.mmet.pictures import draw_reconstruction
 from examples.mmet.retrieval import contrastive_embed
 from examples.mmet.start import describe, new_tokenizer
 from torchmultimodal_reid.data.collate import Collate
-from torchmultimodal_reid.data.dataset import MixtureDataset, PersonDataset
-from torchmultimodal_reid.data.image_cache import ImageCache
+from torchmultimodal_reid.data.dataset import MixtureDataset
 from torchmultimodal_reid.data.mixture import MixtureSampler
-from torchmultimodal_reid.data.sample import PersonImage, with_captions
-from torchmultimodal_reid.data.samplers import ShuffleSampler, StepSampler
 from torchmultimodal_reid.models.mmet_pretraining import (
     mmet_for_pretraining,
     multimodal_masking,
@@ -47,53 +44,45 @@ from torchmultimodal_reid.transforms.image import Normalize
 from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
 from torchmultimodal_reid.utils.seeding import derive_seed
 
-
-def build_sampler(
-    config: PretrainConfig,
-    dataset: PersonDataset,
-    seed: int,
-    rank: int,
-    world_size: int,
-) -> StepSampler:
-    """Random batches, or K images of each identity, so that the contrast meets one person under several cameras."""
-    k = config.images_per_identity
-    if k is None:
-        return ShuffleSampler(len(dataset), config.batch_size, seed, rank, world_size)
-    return identity_sampler(
-        dataset.images, config.batch_size // k, k, seed, rank, world_size
-    )
+SHOWN = 8  # columns of the picture
 
 
 def build_data(
     config: PretrainConfig,
-    images: Tuple[PersonImage, ...],
+    source: Source,
     tokenizer: WordPieceTokenizer,
-    rank: int,
-    world_size: int,
+    session: Session,
+    is_new: bool,
 ) -> Tuple[MixtureDataset, MixtureSampler]:
     """Pairs, images alone and captions alone, one of the three a step; those of weight 0 are left out."""
     used = {name: weight for name, weight in config.mixture.items() if weight > 0}
     see = config.image.train_transform()
     read = CaptionTransform(tokenizer, config.text.max_length, config.text.overflow)
-    described = captioned(images) if "paired" in used or "text" in used else ()
-    check_captions(described, read)
-    cache = (
-        ImageCache((image.path for image in images), config.image.size)
-        if config.data.cache
-        else False
-    )
-    sources = {
-        "paired": lambda: PersonDataset(
-            described, see, read, seed=config.seed, cache=cache
-        ),
-        "image": lambda: PersonDataset(images, see, seed=config.seed, cache=cache),
-        "text": lambda: PersonDataset(described, None, read, seed=config.seed),
+    described = source
+    if "paired" in used or "text" in used:
+        described = source.captioned()
+        # the captions of a run that goes on were looked at when it began
+        if is_new:
+            described.check_captions(read)
+    parts: Dict[str, Tuple[Source, Any, Any]] = {
+        "paired": (described, see, read),
+        "image": (source, see, None),
+        "text": (described, None, read),
     }
-    datasets = [sources[name]() for name in used]
-    samplers = [
-        build_sampler(config, dataset, derive_seed(config.seed, name), rank, world_size)
-        for name, dataset in zip(used, datasets)
-    ]
+    datasets, samplers = [], []
+    for name in used:
+        part, seen, words = parts[name]
+        datasets.append(part.dataset(seen, words, config.seed))
+        samplers.append(
+            # K images of each identity let the contrast meet one person under several cameras
+            part.sampler(
+                config.batch_size,
+                config.images_per_identity,
+                derive_seed(config.seed, name),
+                session.rank,
+                session.world_size,
+            )
+        )
     return MixtureDataset(datasets), MixtureSampler(
         samplers,
         list(used.values()),
@@ -109,13 +98,13 @@ def main(argv: Optional[list] = None) -> None:
     accelerator = session.accelerator
     checkpoint = session.find_checkpoint(config.loop)
 
-    images, validation, watched = training_data(config.data, config.seed)
+    source, validation, watched = pretraining_data(config.data, config.seed)
     if checkpoint is None:
-        tokenizer = new_tokenizer(config, images)
+        tokenizer = new_tokenizer(config, source)
     else:
         tokenizer = read_tokenizer(checkpoint, read_description(checkpoint))
     dataset, sampler = build_data(
-        config, images, tokenizer, session.rank, session.world_size
+        config, source, tokenizer, session, is_new=checkpoint is None
     )
     loader = training_loader(
         dataset,
@@ -163,7 +152,11 @@ def main(argv: Optional[list] = None) -> None:
         config.schedule,
         config.loop,
         config.losses,
-        Saved({"model": description._asdict()}, model_files(tokenizer), watched),
+        Saved(
+            {"model": description._asdict(), **source.stamp},
+            model_files(tokenizer),
+            watched,
+        ),
         checkpoint,
     )
     losses = PretrainingLosses(normalize, config.losses, config.seed, model.draw_mask)
@@ -178,16 +171,15 @@ def main(argv: Optional[list] = None) -> None:
     session.prepare_run()
     trainer.fit(loader, losses, evaluate, "pretrain", losses.count_rows)
 
-    shown = with_captions(images if validation is None else validation.query)
-    if (
-        trainer.is_finished
-        and config.losses["mmm_image"] > 0
-        and shown
-        and session.is_main
-    ):
-        picture = session.directory / "reconstruction.png"
-        draw_reconstruction(model, shown, description, tokenizer, picture)
-        print(f"written: {picture}")
+    if trainer.is_finished and config.losses["mmm_image"] > 0 and session.is_main:
+        unseen = source if validation is None else FileSource(validation.query)
+        with unseen.shown(SHOWN) as shown:
+            if shown:
+                picture = session.directory / "reconstruction.png"
+                draw_reconstruction(
+                    model, shown, description, tokenizer, picture, SHOWN
+                )
+                print(f"written: {picture}")
     session.finish(trainer, loader)
 
 

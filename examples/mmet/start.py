@@ -6,19 +6,18 @@
 
 """What a run starts from: a tokeniser, and the description of the model to build."""
 
-from typing import Sequence, Union
+from typing import Union
 
-from examples.common.data import all_captions
+from examples.common.sources import Source
 from examples.common.text import make_tokenizer
 from examples.mmet.definitions import FinetuneConfig, PretrainConfig
 from torchmultimodal_reid.data.errors import DataError
-from torchmultimodal_reid.data.sample import PersonImage
 from torchmultimodal_reid.models.saved import ModelDescription
 from torchmultimodal_reid.transforms.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
 
 
 def new_tokenizer(
-    config: Union[PretrainConfig, FinetuneConfig], images: Sequence[PersonImage]
+    config: Union[PretrainConfig, FinetuneConfig], source: Source
 ) -> WordPieceTokenizer:
     """BERT's vocabulary if one is given, else one that is trained on the training captions.
 
@@ -27,13 +26,12 @@ def new_tokenizer(
     Raises:
         DataError: If pretraining needs captions to train on and there are none.
     """
-    captions = all_captions(images)
-    if captions or config.text.vocabulary is not None:
-        return make_tokenizer(config.text, captions)
+    if source.has_captions or config.text.vocabulary is not None:
+        return make_tokenizer(config.text, source.captions())
     if isinstance(config, PretrainConfig):
         raise DataError(
-            f"none of the {len(images)} images has a caption to train a tokeniser on; expected a captions.json in "
-            "data.root, or data.captions. To pretrain with images alone, give text.vocabulary"
+            f"none of the {len(source)} images has a caption to train a tokeniser on; expected "
+            f"{source.where_captions_are}. To pretrain with images alone, give text.vocabulary"
         )
     return WordPieceTokenizer(SPECIAL_TOKENS)
 

@@ -13,24 +13,22 @@ from functools import partial
 from typing import Optional
 
 import torch
-from examples.common.data import all_captions, captioned, check_captions
 from examples.common.distributed import gather_batch_norms
 from examples.common.engine import Evaluate
 from examples.common.epochs import in_steps
 from examples.common.loaders import training_loader
 from examples.common.main import run_main
+from examples.common.pretraining_data import pretraining_data
 from examples.common.run_checkpoints import finished_steps, Saved
-from examples.common.selection import training_data
 from examples.common.session import open_session
+from examples.common.sources import FileSource
 from examples.common.text import make_tokenizer
 from examples.vtbr.caption_evaluation import CaptionEvaluation, held_out_images, spread
 from examples.vtbr.pretrain_definitions import VTBRPretrainConfig
 from examples.vtbr.pretraining_tasks import TASKS
 from torchmultimodal_reid.architectures.captioner import BidirectionalCaptioner
 from torchmultimodal_reid.data.collate import Collate
-from torchmultimodal_reid.data.dataset import PersonDataset
 from torchmultimodal_reid.data.image_io import read_image
-from torchmultimodal_reid.data.samplers import ShuffleSampler
 from torchmultimodal_reid.evaluation.figures.canvas import save_figure
 from torchmultimodal_reid.evaluation.figures.captioned import draw_captions
 from torchmultimodal_reid.models.saved import (
@@ -83,30 +81,25 @@ def main(argv: Optional[list] = None) -> None:
     )
     accelerator = session.accelerator
 
-    images, watched, watched_name = training_data(config.data, config.seed)
-    images = captioned(images)
+    source, watched, watched_name = pretraining_data(config.data, config.seed)
+    source = source.captioned()
     loop, schedule = in_steps(
-        config.epochs, config.loop, config.schedule, len(images), config.batch_size
+        config.epochs, config.loop, config.schedule, len(source), config.batch_size
     )
     checkpoint = session.find_checkpoint(loop)
     if checkpoint is None:
-        tokenizer = make_tokenizer(config.text, all_captions(images))
+        tokenizer = make_tokenizer(config.text, source.captions())
         description = describe(config, tokenizer)
     else:
         description = read_vtbr_description(checkpoint)
         tokenizer = read_tokenizer(checkpoint, description)
     read = CaptionTransform(tokenizer, config.text.max_length, config.text.overflow)
-    check_captions(images, read)
-    dataset = PersonDataset(
-        images,
-        config.image.train_transform(),
-        read,
-        seed=config.seed,
-        cache=config.data.cache,
-    )
-    sampler = ShuffleSampler(
-        len(dataset),
+    if checkpoint is None:
+        source.check_captions(read)
+    dataset = source.dataset(config.image.train_transform(), read, config.seed)
+    sampler = source.sampler(
         config.batch_size,
+        None,
         derive_seed(config.seed, "images"),
         session.rank,
         session.world_size,
@@ -135,7 +128,11 @@ def main(argv: Optional[list] = None) -> None:
         schedule,
         loop,
         dict.fromkeys(task.names, 1.0),
-        Saved({"model": description._asdict()}, model_files(tokenizer), watched_name),
+        Saved(
+            {"model": description._asdict(), **source.stamp},
+            model_files(tokenizer),
+            watched_name,
+        ),
         checkpoint,
     )
     evaluate: Optional[Evaluate] = None
@@ -155,14 +152,16 @@ def main(argv: Optional[list] = None) -> None:
         and isinstance(model, BidirectionalCaptioner)
         and session.is_main
     ):
-        shown = spread(held_out or images, SHOWN)
-        paths = [image.path for image in shown]
-        figure = draw_captions(
-            [read_image(path, description.image_size) for path in paths],
-            load_captioner(trainer.result).caption(paths),
-            references=[image.captions[0] for image in shown],
-            title="What the model writes (black), and what the data set says (grey)",
-        )
+        unseen = FileSource(held_out) if held_out else source
+        with unseen.shown(SHOWN) as images:
+            shown = spread(images, SHOWN)
+            paths = [image.path for image in shown]
+            figure = draw_captions(
+                [read_image(path, description.image_size) for path in paths],
+                load_captioner(trainer.result).caption(paths),
+                references=[image.captions[0] for image in shown],
+                title="What the model writes (black), and what the data set says (grey)",
+            )
         print(f"written: {save_figure(figure, session.directory / 'captions.png')}")
     session.finish(trainer, loader)
 

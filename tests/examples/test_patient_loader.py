@@ -64,11 +64,11 @@ class TestUnreadableImages:
         told = capsys.readouterr().err
         assert told.count("warning") == 1 and f"warning: {bad}: not an image" in told
         assert (
-            "Another image of the same identity takes its place (1 of at most 1)"
+            "In its place comes another image of the same identity (1 of at most 1)"
             in told
         )
         assert loader.summary() == (
-            "1 images could not be read and were replaced by others of the same identities: "
+            "1 images could not be read, and another image of the same identity took the place of each: "
             + bad
         )
         # by seed, index and draw alone
@@ -104,7 +104,7 @@ class TestUnreadableImages:
         for image in images:
             if image.identity == images[0].identity:
                 open(image.path, "w").close()
-        with pytest.raises(DataError, match="nor is there any other image of its"):
+        with pytest.raises(DataError, match="nor can another image of the same id"):
             list(load(images, max_unreadable=9))
 
 

@@ -42,15 +42,32 @@ before scipy, which is compiled code, reads them.
 SHARDS = """
 ## Shards
 
-A set of millions of files is read faster from tar shards, which any reader's data set can be written to:
+A set of millions of files is read faster from tar shards, which any reader's data set can be written to, and the two
+pretrainings (MMET's and VTBR's) learn from them:
 
 ```
-python -m torchmultimodal_reid.data.shards finegpr FOLDER --out shards/finegpr
+python -m torchmultimodal_reid.data.shards finegpr FOLDER captions=captions.json --parts train --out shards/finegpr
+python -m examples.mmet.pretrain --config examples/mmet/configs/market1501_pretrain.yaml \\
+    data.shards=shards/finegpr data.validation_share=0 output=runs/finegpr
 ```
 
-`pip install 'torchmultimodal-reid[streaming]'` installs what reads them. The recipes do not: they need a folder,
-because they draw samples by their number (K images of a person, a validation split by identity), and a stream has no
-numbers. A training loop of your own reads shards so; memory holds a few shards, whatever the size of the set:
+`pip install 'torchmultimodal-reid[streaming]'` installs what the first command needs. What it writes is in the layout
+of WebDataset, with an index, a table of where each sample lies, and a file of the captions.
+
+- **Memory** of a training holds a line of the index for each shard (1,000 images, or `--shard-size`), and nothing for
+  an image: samples are read where they lie, four shards being mixed at a time.
+- **Order, augmentation and masks** are functions of the seed, the epoch and the position, so neither `data.workers` nor
+  the number of processes changes them, and `--resume` goes on in the midst of an epoch, without reading again what the
+  run has seen. It refuses shards that are not those that the run was begun with.
+- **The tokeniser** of a new run is trained on the captions of the shards, each of which is looked at before the first
+  step. Pairs and captions need one for each image: `--captioned` writes only images that have one.
+- **Nothing can be held out** of shards, so `data.validation_share=0` has to be said, and the last step is the result.
+  Batches are random: `images_per_identity`, fine-tuning and evaluation need `data.root`.
+- **Damage.** A file that is missing or cut short is told at the start, a sample whose bytes were changed when it is
+  read; either ends the run, which can be resumed with the shard mended. An image that was broken before it was written
+  is replaced by another of its shard, told of and counted, up to `data.max_unreadable`.
+
+A training loop of your own may read whole shards one after the other; memory holds a few of them:
 
 ```python
 from torchmultimodal_reid.data.collate import Collate

@@ -11,6 +11,8 @@ import signal
 import socket
 
 import pytest
+from torchmultimodal_reid.data.market1501 import market1501
+from torchmultimodal_reid.data.shards.writer import write_shards
 from torchmultimodal_reid.utils.step_checkpoints import step_checkpoints
 
 
@@ -84,6 +86,30 @@ def test_pretraining_of_a_mixture(start_two, world, tmp_path, tools):
     )
     assert list(tools.metrics(output)) == [1, 2, 3, 4, 5, 6]
     assert (output / "reconstruction.png").exists()
+
+
+@pytest.mark.slow
+def test_pretraining_from_shards_begins_as_with_one_process(
+    start_two, run, world, tmp_path, tools
+):
+    pytest.importorskip("webdataset")
+    shards = str(tmp_path / "shards")
+    write_shards(market1501(str(world)), shards, shard_size=9, parts=["train"])
+    # dropout and the wrong captions of image-text matching are each process's own
+    more = f"data.root= data.shards={shards} data.validation_share=0 loop.steps=3 model.drop_path=null losses.itm=0"
+    processes = start_two(
+        "pretrain", tools.debug("pretrain", world, tmp_path / "two", *more.split())
+    )
+    assert [process.join() for process in processes] == [0, 0], (
+        processes[0].text + processes[1].text
+    )
+    arguments = tools.debug("pretrain", world, tmp_path / "one", *more.split())
+    assert run("pretrain", arguments).status == 0
+    alone, together = first_step(tmp_path / "one"), first_step(tmp_path / "two")
+    assert alone.keys() == together.keys()
+    for name, value in alone.items():
+        assert together[name] == pytest.approx(value, rel=1e-4), name
+    assert list(tools.metrics(tmp_path / "two")) == [1, 2, 3]
 
 
 @pytest.mark.slow
