@@ -209,7 +209,7 @@ class TestEpochs:
             run=120, warmup=10, milestones=(40, 70), evaluate_every=2.5
         )
         loop, schedule = in_steps(epochs, config.loop, config.schedule, 1000, 64)
-        assert loop.steps == 1875 and loop.evaluate_every == 39
+        assert loop.steps == 1875 and loop.evaluate_every == 40
         assert schedule.warmup_steps == 156 and schedule.milestones == (625, 1094)
         assert in_steps(EpochConfig(), config.loop, config.schedule, 1000, 64) == (
             config.loop,
