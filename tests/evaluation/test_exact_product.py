@@ -7,7 +7,11 @@
 
 import pytest
 import torch
-from torchmultimodal_reid.evaluation.exact_product import exact_product, full_float32
+from torchmultimodal_reid.evaluation.exact_product import (
+    aligned_empty,
+    exact_product,
+    full_float32,
+)
 from torchmultimodal_reid.evaluation.ranking import evaluate_ranking
 from torchmultimodal_reid.evaluation.re_ranking import re_rank
 
@@ -66,3 +70,12 @@ def test_autocast_does_not_lower_the_products():
     with torch.autocast("cpu", torch.bfloat16), full_float32():
         exact_product(left, right, out)
     assert out.item() == 1 + 2**-12
+
+
+def test_rows_for_products_begin_at_whole_cache_lines():
+    for columns in (1, 16, 17, 100):
+        matrix = aligned_empty(5, columns, torch.device("cpu"))
+        assert matrix.shape == (5, columns) and matrix.stride(0) % 16 == 0
+        left, right = torch.ones(5, 3), torch.ones(3, columns)
+        exact_product(left, right, matrix)
+        assert (matrix == 3).all()

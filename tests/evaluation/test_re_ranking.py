@@ -4,17 +4,20 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import Any, Tuple
+from contextlib import AbstractContextManager
+from typing import Any, Callable, Tuple
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor
-from torchmultimodal_reid.evaluation import k_reciprocal, neighbours, re_ranking
+from torchmultimodal_reid.evaluation import k_reciprocal, re_ranking
 from torchmultimodal_reid.evaluation.ranking import evaluate_distances, rank_distances
 from torchmultimodal_reid.evaluation.re_ranking import re_rank
 from torchmultimodal_reid.utils.seeding import generator_for
+
+SearchWith = Callable[..., AbstractContextManager[None]]
 
 
 def dense_reference(
@@ -81,9 +84,11 @@ KINDS = ["random", "clusters", "ties", "copies"]
     k2=st.sampled_from([1, 2, 6, 40]),
     lambda_value=st.sampled_from([0.0, 0.3, 1.0]),
     block=st.sampled_from([16, 33, 1000]),
+    products=st.sampled_from(["float32", "bfloat16"]),
     seed=st.integers(0, 50),
 )
 def test_equals_the_dense_algorithm(
+    search_with: SearchWith,
     kind: str,
     queries: int,
     gallery: int,
@@ -91,20 +96,33 @@ def test_equals_the_dense_algorithm(
     k2: int,
     lambda_value: float,
     block: int,
+    products: str,
     seed: int,
 ) -> None:
     query_features, gallery_features = features(kind, queries, gallery, seed)
     options: Any = (k1, k2, lambda_value)
     expected = dense_reference(query_features, gallery_features, *options)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbours, "BLOCK_ROWS", block)
-        patch.setattr(neighbours, "SPARE", 1 + seed % 3)
-        patch.setattr(neighbours, "PAIRS", 400)
+    sizes = {"BLOCK_ROWS": block, "SPARE": 1 + seed % 3, "PAIRS": 400}
+    with search_with(products, **sizes), pytest.MonkeyPatch.context() as patch:
         patch.setattr(k_reciprocal, "COMPARISONS", 5_000)
         patch.setattr(re_ranking, "SHARED_PAIRS", 500)
+        patch.setattr(re_ranking, "PIECE", 1 + seed % 5)
+        patch.setattr(re_ranking, "PRODUCT_ROWS", 1 + seed % 4)
         re_ranked = re_rank(query_features, gallery_features, *options)
     assert re_ranked.shape == (queries, gallery)
     np.testing.assert_allclose(re_ranked.dense(), expected, rtol=0, atol=1e-5)
+
+
+def test_hard_points_by_either_product(
+    search_with: SearchWith, hard_points: Tensor
+) -> None:
+    query, gallery = hard_points[:9], hard_points[9:]
+    expected = dense_reference(query, gallery, 7, 3, 0.3)
+    with search_with("float32"):
+        re_ranked = re_rank(query, gallery, 7, 3, 0.3).dense()
+    np.testing.assert_allclose(re_ranked, expected, rtol=0, atol=1e-5)
+    with search_with("bfloat16", BLOCK_ROWS=16, SPARE=2):
+        assert torch.equal(re_rank(query, gallery, 7, 3, 0.3).dense(), re_ranked)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmultimodal_reid.evaluation.sparse_rows import (
     entries_of,
     from_entries,
+    in_pieces,
     SparseRows,
     sum_entries,
     transpose,
@@ -48,6 +49,16 @@ def test_entries_of_repeated_rows() -> None:
     place, entry = entries_of(matrix, torch.tensor([2, 1, 0, 2]))
     assert place.tolist() == [0, 0, 2, 2, 3, 3]
     assert matrix.value[entry].tolist() == [4, 5, 2, 3, 4, 5]
+
+
+def test_rows_in_pieces() -> None:
+    pieces = in_pieces(sparse(torch.tensor([[1.0, 2, 0, 3], [0] * 4, [0, 0, 0, 7]])), 2)
+    assert pieces.start.tolist() == [0, 2, 2, 3]
+    assert pieces.column.tolist() == [[0, 1], [3, 0], [3, 0]]
+    assert pieces.value.tolist() == [[1, 2], [3, 0], [7, 0]]
+    place, piece = entries_of(pieces, torch.tensor([2, 0, 1]))
+    assert place.tolist() == [0, 1, 1] and piece.tolist() == [2, 0, 1]
+    assert in_pieces(sparse(torch.zeros(2, 2)), 4).value.shape == (0, 4)
 
 
 def test_sum_entries() -> None:

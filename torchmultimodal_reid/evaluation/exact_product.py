@@ -10,6 +10,9 @@ from typing import Any, Iterator
 import torch
 from torch import Tensor
 
+# float32 numbers in 64 bytes
+ALIGNMENT = 16
+
 
 def exact_product(left: Tensor, right: Tensor, out: Tensor) -> None:
     """``torch.mm(left, right, out=out)`` in full float32, whatever is allowed for training.
@@ -24,6 +27,15 @@ def exact_product(left: Tensor, right: Tensor, out: Tensor) -> None:
     """
     with full_float32():
         torch.mm(left, right, out=out)
+
+
+def aligned_empty(rows: int, columns: int, device: torch.device) -> Tensor:
+    """An empty float32 matrix for a product, whose rows begin at multiples of 64 bytes.
+
+    Where they do not, CPUs take half as long again for it. It is a view of a matrix with up to 15 more columns.
+    """
+    width = -(-columns // ALIGNMENT) * ALIGNMENT
+    return torch.empty(rows, width, device=device)[:, :columns]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Iterator, Optional, Tuple, Union
 import torch
 from torch import Tensor
 from torchmultimodal_reid.evaluation.distance import default_chunk_size, DistanceChunk
-from torchmultimodal_reid.evaluation.exact_product import exact_product
+from torchmultimodal_reid.evaluation.exact_product import aligned_empty, exact_product
 from torchmultimodal_reid.evaluation.joint_features import JointFeatures
 from torchmultimodal_reid.evaluation.k_reciprocal import (
     average_over_neighbours,
@@ -19,6 +19,7 @@ from torchmultimodal_reid.evaluation.k_reciprocal import (
 from torchmultimodal_reid.evaluation.neighbours import nearest_neighbours
 from torchmultimodal_reid.evaluation.sparse_rows import (
     entries_of,
+    in_pieces,
     SparseRows,
     transpose,
 )
@@ -26,6 +27,10 @@ from torchmultimodal_reid.evaluation.sparse_rows import (
 # Pairs of a query and a gallery item, once for each neighbour that they share, that are held at a time
 SHARED_PAIRS = 2**21
 SHARED_ROWS = 128
+# The gallery items that have a neighbour come in pieces of so many
+PIECE = 16
+# Queries whose products are made at a time, at most
+PRODUCT_ROWS = 640
 
 
 def re_rank(
@@ -100,8 +105,9 @@ class ReRankedDistances:
         num_queries, num_points = features.num_queries, len(features)
         self._queries = weights.slice(0, num_queries)
         # for each point the gallery items that have it as a neighbour
-        self._having = transpose(weights.slice(num_queries, num_points), num_points)
-        pairs = self._having.counts[self._queries.column]
+        having = transpose(weights.slice(num_queries, num_points), num_points)
+        self._having = in_pieces(having, PIECE)
+        pairs = self._having.counts[self._queries.column] * PIECE
         total = torch.nn.functional.pad(pairs.cumsum(0), (1, 0))
         self._pairs_before = total[self._queries.start].tolist()
 
@@ -121,10 +127,16 @@ class ReRankedDistances:
             raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
         num_queries, num_gallery = self.shape
         rows = min(chunk_size or default_chunk_size(num_gallery), num_queries)
-        buffer = torch.empty(rows, num_gallery, device=self._features.rows.device)
+        device = self._features.rows.device
+        buffer = torch.empty(rows, num_gallery, device=device)
+        # equal parts: products of few rows take long for what they are
+        parts = -(-rows // PRODUCT_ROWS)
+        product = aligned_empty(-(-rows // parts), num_gallery, device)
         for start in range(0, num_queries, rows):
             distances = buffer[: min(rows, num_queries - start)]
-            self._original(start, distances)
+            for first in range(0, len(distances), len(product)):
+                part = distances[first : first + len(product)]
+                self._original(start + first, product[: len(part)], part)
             self._subtract_shared(start, distances)
             yield DistanceChunk(start, distances)
 
@@ -132,16 +144,16 @@ class ReRankedDistances:
         """The whole matrix, of shape ``(q, n)``, float32."""
         return torch.cat([chunk.distances.clone() for chunk in self.chunks()])
 
-    def _original(self, start: int, out: Tensor) -> None:
+    def _original(self, start: int, product: Tensor, out: Tensor) -> None:
         """The share of the original distance, and 1 for the rest, as if no neighbour were shared."""
         features, queries = self._features, slice(start, start + len(out))
         farthest = self._farthest[queries].clamp_min(torch.finfo(torch.float32).tiny)
         scale = (self._lambda / farthest)[:, None]
         gallery = slice(features.num_queries, None)
-        exact_product(features.rows[queries] * -2, features.rows[gallery].T, out)
-        out += features.norms[gallery]
-        out += features.norms[queries, None]
-        out.clamp_min_(0).mul_(scale).add_(1 - self._lambda)
+        exact_product(features.rows[queries] * -2, features.rows[gallery].T, product)
+        product += features.norms[gallery]
+        product += features.norms[queries, None]
+        torch.add(product.clamp_min_(0).mul_(scale), 1 - self._lambda, out=out)
 
     def _subtract_shared(self, start: int, out: Tensor) -> None:
         """Takes off the weight that a query and a gallery item have in common, as a share of what both have."""
@@ -163,7 +175,11 @@ class ReRankedDistances:
 
     def _add_shared(self, first: int, last: int, out: Tensor) -> None:
         queries = self._queries.slice(first, last)
-        place, entry = entries_of(self._having, queries.column)
-        smaller = torch.minimum(queries.value[place], self._having.value[entry])
-        cell = queries.row[place] * out.shape[1] + self._having.column[entry]
-        out.view(-1).index_add_(0, cell, smaller)
+        place, piece = entries_of(self._having, queries.column)
+        value = self._having.value.index_select(0, piece)
+        torch.minimum(value, queries.value[place, None], out=value)
+        # what fills a piece up adds nothing to a row's first cell
+        row_start = (queries.row * out.shape[1]).int()
+        cell = self._having.column.index_select(0, piece)
+        cell += row_start[place, None]
+        out.view(-1).index_add_(0, cell.flatten(), value.flatten())

@@ -58,6 +58,26 @@ def entries_of(matrix: SparseRows, rows: Tensor) -> Tuple[Tensor, Tensor]:
     return place, first[place] + torch.arange(len(place), device=rows.device)
 
 
+def in_pieces(matrix: SparseRows, length: int) -> SparseRows:
+    """The matrix with its rows cut into pieces of equal length, which are copied as quickly as single entries.
+
+    Returns:
+        SparseRows: ``start`` counts pieces; columns and values are of shape ``(pieces, length)``, columns int32. The
+        last piece of a row is filled up with zeros in column 0.
+    """
+    counts = (matrix.counts + (length - 1)) // length
+    start = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+    place = torch.arange(len(matrix.column), device=start.device)
+    place += (start * length - matrix.start)[matrix.row]
+    column = torch.zeros(
+        int(start[-1]) * length, dtype=torch.int32, device=start.device
+    )
+    value = torch.zeros(len(column), device=start.device)
+    column[place] = matrix.column.int()
+    value[place] = matrix.value
+    return SparseRows(start, column.view(-1, length), value.view(-1, length))
+
+
 def sum_entries(key: Tensor, value: Tensor) -> Tuple[Tensor, Tensor]:
     """The different keys in order, and the sum of the values of each."""
     key, order = key.sort(stable=True)
