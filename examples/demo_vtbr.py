@@ -91,7 +91,7 @@ def main() -> None:
         f"--config={CONFIGS}/demo_pretrain.yaml",
         f"data.root={datasets / 'captions'}",
         "data.options.train_only=true",
-        "epochs.run=5",
+        "epochs.run=4",
         f"output={pretrained}",
     )
     starts = {"random": "random", "VTBR": f"vtbr:{pretrained / 'best'}"}
