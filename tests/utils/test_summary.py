@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
-from torchmultimodal_reid.utils.summary import model_summary
+from torchmultimodal_reid.utils.summary import count_flops, model_summary
 
 
 class Output(NamedTuple):
@@ -45,10 +45,18 @@ def test_linear_is_one_flop_a_multiply_add():
     assert row(table, "Linear") == ["36", "64"]
 
 
+def test_count_leaves_the_mode(recwarn):
+    model = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.5)).train()
+    assert count_flops(model, torch.zeros(2, 8)) == 64
+    assert model.training and model[1].training
+    assert not recwarn.list
+
+
 def test_attention_is_counted():
     # 2 heads, 5 queries, 7 keys, 4 channels: scores and weighted values take 2 * 5 * 7 * 4 each
     query, key = torch.zeros(1, 2, 5, 4), torch.zeros(1, 2, 7, 4)
     assert row(model_summary(Attention(), [query, key]), "Attention") == ["0", "560"]
+    assert count_flops(Attention(), [query, key]) == 560
 
 
 def test_multi_head_attention_in_evaluation_mode_is_counted():

@@ -37,24 +37,7 @@ def model_summary(model: nn.Module, inputs: Inputs, *, max_depth: int = 2) -> st
         str: The table, with a last line that names the operations that were not counted.
     """
     call = _Call(model, inputs)
-    training = {module: module.training for module in model.modules()}
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    try:
-        call.eval()
-        # fvcore knows no handle for the fused layers
-        torch.backends.mha.set_fastpath_enabled(False)
-        flops = FlopCountAnalysis(call, call.tensors)
-        flops.set_op_handle("aten::scaled_dot_product_attention", _attention_flops)
-        flops.unsupported_ops_warnings(False).uncalled_modules_warnings(
-            False
-        ).tracer_warnings("none")
-        by_module = flops.by_module()
-        uncounted = flops.unsupported_ops()
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        for module, mode in training.items():
-            module.training = mode
-
+    by_module, uncounted = _count(call)
     parameters = parameter_count(call)
     rows = []
     for name in _submodules(model, max_depth):
@@ -74,6 +57,37 @@ def model_summary(model: nn.Module, inputs: Inputs, *, max_depth: int = 2) -> st
     )
     names = sorted(op.partition("::")[2] for op in uncounted)
     return table + (f"\nNot counted: {', '.join(names)}" if names else "")
+
+
+def count_flops(model: nn.Module, inputs: Inputs) -> int:
+    """The FLOPs of one forward, counted as in :func:`model_summary`.
+
+    Args:
+        model (nn.Module): The model. Its mode and weights stay as they are.
+        inputs (Inputs): A tensor, a sequence of positional arguments or a mapping of keyword arguments.
+    """
+    by_module, _ = _count(_Call(model, inputs))
+    return int(by_module[""])
+
+
+def _count(call: "_Call") -> Tuple[Counter, Counter]:
+    """FLOPs by submodule, and how often each operation occurs that was not counted."""
+    training = {module: module.training for module in call.model.modules()}
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    try:
+        call.eval()
+        # fvcore knows no handle for the fused layers
+        torch.backends.mha.set_fastpath_enabled(False)
+        flops = FlopCountAnalysis(call, call.tensors)
+        flops.set_op_handle("aten::scaled_dot_product_attention", _attention_flops)
+        flops.unsupported_ops_warnings(False).uncalled_modules_warnings(
+            False
+        ).tracer_warnings("none")
+        return flops.by_module(), flops.unsupported_ops()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        for module, mode in training.items():
+            module.training = mode
 
 
 class _Call(nn.Module):
