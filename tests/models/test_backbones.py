@@ -13,6 +13,11 @@ from torchmultimodal_reid.models.backbones import (
     find_backbone,
 )
 from torchmultimodal_reid.models.reid_baseline import reid_baseline
+from torchmultimodal_reid.models.vtbr import cnn_grid
+from torchmultimodal_reid.modules.layers.depthwise import (
+    DepthwiseConv2d,
+    is_slow_in_half,
+)
 
 
 @pytest.fixture(params=BACKBONES)
@@ -60,6 +65,15 @@ def test_last_stride_changes_no_weight():
     # until the last stage they are the same
     torch.testing.assert_close(one[:7].eval()(image), two[:7].eval()(image))
     assert one(image).shape == (1, 512, 4, 2) and two(image).shape == (1, 512, 2, 1)
+
+
+@pytest.mark.parametrize("build", [build_backbone, cnn_grid])
+def test_depthwise_convolutions_are_those_that_are_quick(build):
+    with torch.device("meta"):
+        slow = [
+            part for part in build("mobilenet_v2").modules() if is_slow_in_half(part)
+        ]
+    assert slow and all(isinstance(part, DepthwiseConv2d) for part in slow)
 
 
 def test_refusals():

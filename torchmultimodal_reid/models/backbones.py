@@ -12,6 +12,9 @@ from typing import Dict, NamedTuple, Tuple
 
 import torchvision
 from torch import nn
+from torchmultimodal_reid.modules.layers.depthwise import (
+    use_float32_where_depthwise_is_slow,
+)
 
 
 class Backbone(NamedTuple):
@@ -103,6 +106,7 @@ def build_backbone(name: str, *, last_stride: int = 1) -> nn.Module:
     features = nn.Sequential(OrderedDict(children))
     for convolution in entry.last_stride if last_stride == 1 else ():
         _take_stride(features.get_submodule(convolution))
+    use_float32_where_depthwise_is_slow(features)
     return features
 
 

@@ -16,6 +16,9 @@ from torchmultimodal_reid.modules.encoders.cnn_grid import CNNGrid
 from torchmultimodal_reid.modules.layers.caption_decoder_layer import (
     CaptionDecoderLayer,
 )
+from torchmultimodal_reid.modules.layers.depthwise import (
+    use_float32_where_depthwise_is_slow,
+)
 from torchmultimodal_reid.modules.layers.word_and_position_embedding import (
     WordAndPositionEmbedding,
 )
@@ -162,6 +165,7 @@ def cnn_grid(backbone: str) -> CNNGrid:
             nn.init.zeros_(block.bn3.weight)
         elif isinstance(block, BasicBlock):
             nn.init.zeros_(block.bn2.weight)
+    use_float32_where_depthwise_is_slow(cnn)
     return CNNGrid(cnn)
 
 

@@ -9,6 +9,7 @@ from typing import ContextManager, Iterator
 
 import torch
 from torch.nn.attention import sdpa_kernel, SDPBackend
+from torchmultimodal_reid.modules.layers.cpu_autocast import cpu_autocast_dtype
 
 
 def attention_kernel(device: torch.device) -> ContextManager[None]:
@@ -21,7 +22,11 @@ def attention_kernel(device: torch.device) -> ContextManager[None]:
     Args:
         device (torch.device): Where attention is computed.
     """
-    if device.type != "cpu" or torch.compiler.is_compiling() or not _autocasts_on_cpu():
+    if (
+        device.type != "cpu"
+        or torch.compiler.is_compiling()
+        or not cpu_autocast_dtype()
+    ):
         return nullcontext()
     return _plain_products()
 
@@ -38,10 +43,3 @@ def _plain_products() -> Iterator[None]:
             yield
     finally:
         allow(allowed)
-
-
-def _autocasts_on_cpu() -> bool:
-    try:
-        return torch.is_autocast_enabled("cpu")
-    except TypeError:  # before torch 2.4
-        return torch.is_autocast_cpu_enabled()
