@@ -14,7 +14,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     On a CPU the backward pass of strided or large depthwise convolutions is slow in bfloat16: with stride 2, 144
     channels and 32 maps of 32x16 it took 196 ms, and 5 ms in float32; with a kernel of 5x5 and stride 1, 167 ms and
-    30 ms (torch 2.15, one core with AVX512-BF16). A step of a MobileNetV2 took 470 ms with them, 195 ms without. Without
+    30 ms (torch 2.15, one core with AVX512-BF16). A step of a MobileNetV2 took 470 ms with them, 195 without. Without
     autocast, on other devices and in a graph it is ``nn.Conv2d``; arguments and state dict are always the same.
 
     Inputs:
