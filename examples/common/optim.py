@@ -7,7 +7,7 @@
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple, Type
 
 import torch
 from examples.common.checks import check_range
@@ -85,12 +85,15 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         lr_multipliers=config.lr_multipliers,
         decay_all=config.decay_all,
     )
-    optimizer: torch.optim.Optimizer
     if config.name in ("adamw", "adam"):
         kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-        optimizer = kind(groups, lr=config.lr, betas=config.betas, eps=config.eps)
+        optimizer = _fused(
+            kind, groups, lr=config.lr, betas=config.betas, eps=config.eps
+        )
     elif config.name == "sgd":
-        optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+        optimizer = _fused(
+            torch.optim.SGD, groups, lr=config.lr, momentum=config.momentum
+        )
     else:
         raise ValueError(
             f"unknown optimizer {config.name!r}, expected 'adamw', 'adam' or 'sgd'"
@@ -98,6 +101,19 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     if config.lookahead_every:
         add_lookahead(optimizer, config.lookahead_alpha, config.lookahead_every)
     return optimizer
+
+
+def _fused(
+    kind: Type[torch.optim.Optimizer], groups: List[Dict[str, Any]], **settings: Any
+) -> torch.optim.Optimizer:
+    """Each step in one pass over the weights, which reads and writes each number once, where torch can."""
+    make: Callable[..., torch.optim.Optimizer] = kind
+    try:
+        return make(groups, fused=True, **settings)
+    except (
+        RuntimeError
+    ):  # on a device, or of a torch, for which there is no such kernel
+        return make(groups, **settings)
 
 
 def parameter_groups(

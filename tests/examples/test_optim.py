@@ -132,6 +132,41 @@ class TestOptimizer:
         sgd = build_optimizer(model, OptimizerConfig(name="sgd", momentum=0.7))
         assert isinstance(sgd, torch.optim.SGD) and sgd.defaults["momentum"] == 0.7
 
+    @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+    def test_one_pass_computes_what_several_do(self, name):
+        """Also where weights lie in memory channel by channel, which the kernels do not look at."""
+
+        def trained(fused):
+            torch.manual_seed(0)
+            model = nn.Conv2d(4, 6, 3).to(memory_format=torch.channels_last)
+            optimizer = build_optimizer(model, OptimizerConfig(name=name, lr=0.1))
+            if not all(group["fused"] for group in optimizer.param_groups):
+                pytest.skip("this torch has no such kernel for a CPU")
+            for group in optimizer.param_groups:
+                group["fused"] = fused
+            image = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last)
+            for _ in range(3):
+                optimizer.zero_grad()
+                with torch.autocast("cpu", torch.bfloat16):
+                    loss = model(image).float().square().mean()
+                loss.backward()
+                optimizer.step()
+            return torch.cat([part.flatten() for part in model.parameters()])
+
+        torch.testing.assert_close(trained(True), trained(False), rtol=0, atol=1e-4)
+
+    def test_where_torch_has_no_such_kernel(self, model, monkeypatch):
+        class Older(torch.optim.SGD):
+            def __init__(self, groups, fused=False, **settings):
+                if fused:
+                    raise RuntimeError("`fused=True` requires ...")
+                super().__init__(groups, **settings)
+
+        monkeypatch.setattr(torch.optim, "SGD", Older)
+        optimizer = build_optimizer(model, OptimizerConfig(name="sgd", momentum=0.5))
+        assert type(optimizer) is Older
+        assert {group["momentum"] for group in optimizer.param_groups} == {0.5}
+
     def test_unknown(self, model):
         with pytest.raises(ValueError, match="unknown optimizer 'rmsprop'"):
             build_optimizer(model, OptimizerConfig(name="rmsprop"))
