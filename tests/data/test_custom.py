@@ -57,6 +57,13 @@ def test_reads_csv(build):
     assert custom(f"{root}/table.csv") == split
 
 
+def test_a_table_where_the_program_runs(build, monkeypatch):
+    monkeypatch.chdir(build(HEADER + "a.jpg,7,0,train,\n"))
+    split = custom("table.csv")
+    # a message that names the root has something to name
+    assert (split.root, split.train) == (".", (PersonImage("a.jpg", 7, 0),))
+
+
 def test_columns_in_any_order_and_without_captions(build):
     root = build("split,extra,camera,identity,path\ntrain,x,1,2,a.jpg\n")
     with pytest.raises(DataError, match="unknown columns 'extra'.*ignore_columns"):

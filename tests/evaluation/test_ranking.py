@@ -380,3 +380,10 @@ def test_bad_options() -> None:
         evaluate_distances(torch.rand(2, 3), *LABELS, max_rank=0)
     with pytest.raises(ValueError, match=r"rates in 0..1, got 1.5"):
         evaluate_distances(torch.rand(2, 3), *LABELS, tpr_at_fpr=[1.5])
+
+
+def test_labels_may_be_lists() -> None:
+    distances = torch.tensor([[0.2, 0.1, 0.3], [0.1, 0.2, 0.3]])
+    metrics = evaluate_distances(distances, [1, 2], [1, 2, 2], [0, 0], [1, 1, 0])
+    # the first finds its match second; the second has one at rank 2, its own camera's is dropped
+    assert metrics.mAP == 0.5 and metrics.cmc[:2].tolist() == [0.0, 1.0]

@@ -81,9 +81,8 @@ def custom(
         for split, part in parts.items()
     }
     test = images["test"]
-    return ReIDSplit(
-        name, root, images["train"], images["query"] + test, images["gallery"] + test
-    )
+    query, gallery = images["query"] + test, images["gallery"] + test
+    return ReIDSplit(name, root or os.curdir, images["train"], query, gallery)
 
 
 def _find_table(root: str) -> str:

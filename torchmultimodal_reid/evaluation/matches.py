@@ -4,14 +4,14 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 from torch import Tensor
 
 JUNK_IDENTITY = -1
 
-Labels = Union[Tensor, np.ndarray]
+Labels = Union[Tensor, np.ndarray, Sequence[int]]
 
 
 class Pairs(NamedTuple):

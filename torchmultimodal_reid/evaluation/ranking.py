@@ -47,7 +47,7 @@ def evaluate_ranking(
     Args:
         query_features (Tensor): Shape ``(q, d)``, any floating dtype.
         gallery_features (Tensor): Shape ``(n, d)``, any floating dtype.
-        query_identities (Labels): Shape ``(q,)``, integers (Tensor or array).
+        query_identities (Labels): Shape ``(q,)``, integers (Tensor, array or list).
         gallery_identities (Labels): Shape ``(n,)``, integers.
         query_cameras (Optional[Labels]): Shape ``(q,)``, integers. Default: ``None``, no camera filter
         gallery_cameras (Optional[Labels]): Shape ``(n,)``, integers. Default: ``None``, no camera filter
