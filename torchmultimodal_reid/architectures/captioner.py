@@ -38,8 +38,8 @@ class BidirectionalCaptioner(nn.Module):
     """A CNN and a textual head that writes an image's caption forwards and backwards.
 
     The model of VirTex (https://arxiv.org/abs/2006.06666) and of VTBR (https://arxiv.org/abs/2110.05074). The two
-    directions share everything but their decoders, so they are embedded, and their logits computed, in one pass; the
-    logits are those of tokens that count. The backward direction reads the reversed caption: it starts at [SEP] and
+    directions share everything but their decoders, so they are embedded, and their logits computed, in one pass, and
+    nothing is computed for padding. The backward direction reads the reversed caption: it starts at [SEP] and
     ends at [CLS].
 
     Args:
@@ -98,7 +98,7 @@ class BidirectionalCaptioner(nn.Module):
         )
         counts = ~text_padding[:, 1:]
         hidden = [
-            decoder(part, grid)[counts]
+            decoder.at(part, grid, counts)
             for decoder, part in zip(decoders, tokens.chunk(len(decoders)))
         ]
         logits = self.output(torch.cat(hidden)).tensor_split(len(hidden))

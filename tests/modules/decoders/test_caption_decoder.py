@@ -77,6 +77,22 @@ def test_equals_pytorchs(norm_first):
     torch.testing.assert_close(decoder(tokens, grid), expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_only_tokens_that_count(norm_first):
+    decoder = build(norm_first)
+    tokens, grid = inputs()
+    counts = torch.arange(5) < torch.tensor([[5], [2], [3]])
+    expected = decoder(tokens, grid)[counts]
+    got = decoder.at(tokens, grid, counts)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+def test_all_tokens_where_each_looks_at_all():
+    decoder = build(causal=False)
+    with pytest.raises(ValueError, match="looks at all tokens: call it with text_pad"):
+        decoder.at(*inputs(), torch.ones(3, 5, dtype=torch.bool))
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_step_by_step_equals_at_once(norm_first):

@@ -10,6 +10,7 @@ import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.layers.attend_mask import attend_mask
 from torchmultimodal_reid.modules.layers.cached_attention import KeyValue
+from torchmultimodal_reid.modules.layers.packed_tokens import Places
 
 
 class DecoderCache(NamedTuple):
@@ -52,6 +53,9 @@ class CaptionDecoder(nn.Module):
 
     Returns:
         Tensor: Of the tokens' shape; anything finite at padding.
+
+    Raises:
+        ValueError: If :meth:`at` is asked of a decoder that is not causal.
     """
 
     def __init__(
@@ -76,6 +80,27 @@ class CaptionDecoder(nn.Module):
         for layer, memory in zip(self.layers, self._memory(grid)):
             tokens = layer(tokens, memory, attend, self.causal).tokens
         return tokens if self.norm is None else self.norm(tokens)
+
+    def at(self, tokens: Tensor, grid: Tensor, counts: Tensor) -> Tensor:
+        """What ``forward`` gives at the first tokens of each caption, computing nothing at those behind them.
+
+        Args:
+            tokens (Tensor): Of shape ``(b, s, d)``.
+            grid (Tensor): The image's cells, of shape ``(b, n, d)``.
+            counts (Tensor): Bool of shape ``(b, s)``, True at the first tokens of a caption, as many as it has.
+
+        Returns:
+            Tensor: Of shape ``(m, d)``, those of all captions behind each other.
+        """
+        if not self.causal:
+            raise ValueError(
+                "a decoder that is not causal looks at all tokens: call it with text_padding"
+            )
+        places = Places.of(counts)
+        packed = places.pack(tokens)
+        for layer, memory in zip(self.layers, self._memory(grid)):
+            packed = layer(packed, memory, causal=True, places=places).tokens
+        return packed if self.norm is None else self.norm(packed)
 
     def start(self, grid: Tensor) -> DecoderCache:
         """The cache before the first token, for a grid of shape ``(b, n, d)``."""

@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional, Tuple
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
+from torchmultimodal_reid.modules.layers.packed_tokens import Places
 
 
 class KeyValue(NamedTuple):
@@ -39,6 +40,8 @@ class CachedSelfAttention(nn.Module):
             Default: None, everywhere
         causal (bool): Each token sees those before it and itself alone; not together with ``attend``. Default: False
         past (Optional[KeyValue]): Of all earlier tokens; then ``tokens`` is the next one, ``s`` being 1. Default: None
+        places (Optional[Places]): Where the tokens stand that ``tokens``, of shape ``(m, d_model)``, are. What they may
+            not look at need not be among them. Default: None, they are padded
 
     Returns:
         Tuple[Tensor, KeyValue]: Tokens of the same shape, and the keys and values of them and all before them.
@@ -61,11 +64,14 @@ class CachedSelfAttention(nn.Module):
         attend: Optional[Tensor] = None,
         causal: bool = False,
         past: Optional[KeyValue] = None,
+        places: Optional[Places] = None,
     ) -> Tuple[Tensor, KeyValue]:
         assert past is None or tokens.shape[1] == 1, "the cache grows token by token"
+        projected = self.input_proj(tokens)
+        if places is not None:
+            projected = places.pad(projected)
         query, key, value = (
-            split_heads(part, self.n_head)
-            for part in self.input_proj(tokens).chunk(3, dim=-1)
+            split_heads(part, self.n_head) for part in projected.chunk(3, dim=-1)
         )
         if past is not None:
             key = torch.cat([past.key, key], dim=2)
@@ -79,7 +85,10 @@ class CachedSelfAttention(nn.Module):
             # the next token sees all before it, so it needs no mask
             is_causal=causal and past is None,
         )
-        return self.output_proj(join_heads(attended)), KeyValue(key, value)
+        joined = join_heads(attended)
+        if places is not None:
+            joined = places.pack(joined)
+        return self.output_proj(joined), KeyValue(key, value)
 
 
 class CachedCrossAttention(nn.Module):
@@ -96,6 +105,8 @@ class CachedCrossAttention(nn.Module):
     Inputs:
         tokens (Tensor): Of shape ``(k * b, s, d_model)``.
         memory (KeyValue): From :meth:`project`, of ``b`` rows.
+        places (Optional[Places]): Where the tokens stand that ``tokens``, of shape ``(m, d_model)``, are. Default:
+            None, they are padded
 
     Returns:
         Tensor: Of the tokens' shape.
@@ -121,18 +132,24 @@ class CachedCrossAttention(nn.Module):
             split_heads(value, self.n_head).contiguous(),
         )
 
-    def forward(self, tokens: Tensor, memory: KeyValue) -> Tensor:
+    def forward(
+        self, tokens: Tensor, memory: KeyValue, places: Optional[Places] = None
+    ) -> Tensor:
+        query = self.query_proj(tokens)
+        if places is not None:
+            query = places.pad(query)
         # a query looks at the memory only, so the tokens of an image's rows may stand behind each other
-        grouped = self.query_proj(tokens).view(
-            memory.key.shape[0], -1, tokens.shape[-1]
-        )
+        grouped = query.view(memory.key.shape[0], -1, query.shape[-1])
         attended = F.scaled_dot_product_attention(
             split_heads(grouped, self.n_head),
             memory.key,
             memory.value,
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.output_proj(join_heads(attended)).view(tokens.shape)
+        joined = join_heads(attended).view(query.shape)
+        if places is not None:
+            joined = places.pack(joined)
+        return self.output_proj(joined)
 
 
 def split_heads(tokens: Tensor, n_head: int) -> Tensor:

@@ -13,10 +13,11 @@ from torchmultimodal_reid.modules.layers.cached_attention import (
     CachedSelfAttention,
     KeyValue,
 )
+from torchmultimodal_reid.modules.layers.packed_tokens import Places
 
 
 class DecoderLayerOutput(NamedTuple):
-    tokens: Tensor  # shape: (rows, s, d_model)
+    tokens: Tensor  # shape: (rows, s, d_model), or (m, d_model) where they are packed
     past: KeyValue  # of these tokens and all before them
 
 
@@ -40,7 +41,7 @@ class CaptionDecoderLayer(nn.Module):
     Inputs:
         tokens (Tensor): Of shape ``(k * b, s, d_model)``.
         memory (KeyValue): Of ``b`` rows, from :meth:`project`.
-        attend (Optional[Tensor]), causal (bool), past (Optional[KeyValue]): See
+        attend (Optional[Tensor]), causal (bool), past (Optional[KeyValue]), places (Optional[Places]): See
             :class:`~torchmultimodal_reid.modules.layers.cached_attention.CachedSelfAttention`.
 
     Raises:
@@ -79,16 +80,17 @@ class CaptionDecoderLayer(nn.Module):
         attend: Optional[Tensor] = None,
         causal: bool = False,
         past: Optional[KeyValue] = None,
+        places: Optional[Places] = None,
     ) -> DecoderLayerOutput:
         normed = self.attention_norm(tokens) if self.norm_first else tokens
-        attended, past = self.attention(normed, attend, causal, past)
+        attended, past = self.attention(normed, attend, causal, past, places)
         tokens = tokens + self.dropout(attended)
         if not self.norm_first:
             tokens = self.attention_norm(tokens)
         tokens = self._residual(
             tokens,
             self.cross_attention_norm,
-            lambda normed: self.cross_attention(normed, memory),
+            lambda normed: self.cross_attention(normed, memory, places),
         )
         tokens = self._residual(tokens, self.feedforward_norm, self._feed_forward)
         return DecoderLayerOutput(tokens, past)
