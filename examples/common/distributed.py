@@ -19,17 +19,23 @@ from torchmultimodal_reid.modules.losses.identity_contrastive import GatheredPai
 from torchmultimodal_reid.modules.masking.row_draws import RowDraws
 from torchmultimodal_reid.utils.seeding import derive_seed, Key
 
+# backends of torch.compile; the last two are for looking for errors
+COMPILERS = ("no", "inductor", "aot_eager", "eager")
 
-def make_accelerator(precision: str = "no") -> Accelerator:
+
+def make_accelerator(precision: str = "no", compiler: str = "no") -> Accelerator:
     """Accelerate's handle on the device, the precision and the other processes.
 
     Args:
         precision (str): "no" for float32, "bf16" or "fp16".
+        compiler (str): One of :data:`COMPILERS`: what ``prepare`` compiles models with. Default: "no"
     """
     check_choice("precision", precision, ("no", "bf16", "fp16"))
     # a batch of images alone leaves the text encoder unused, fine-tuning leaves the contrastive projections unused
     kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(mixed_precision=precision, kwargs_handlers=[kwargs])
+    accelerator = Accelerator(
+        mixed_precision=precision, kwargs_handlers=[kwargs], dynamo_backend=compiler
+    )
     if accelerator.device.type == "cpu":
         # otherwise threads add the gradients of repeated rows in the order in which they come to it
         torch.use_deterministic_algorithms(True)

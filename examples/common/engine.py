@@ -12,8 +12,8 @@ from typing import Callable, Dict, Iterable, Mapping, Optional
 
 import torch
 from accelerate import Accelerator
-from examples.common.checks import check_range
-from examples.common.distributed import mean_over_processes
+from examples.common.checks import check_choice, check_range
+from examples.common.distributed import COMPILERS, mean_over_processes
 from examples.common.failures import explain_failures
 from examples.common.logging import MetricsLogger
 from examples.common.loss_shares import RowCounter
@@ -48,8 +48,13 @@ class LoopConfig:
         500  # steps between two evaluations on the validation split; 0 for none
     )
     keep: int = 2  # how many checkpoints stay
+    # keep only the inputs of transformer layers for the backward pass: a third more time for much less memory
+    checkpoint_activations: bool = False
+    # torch.compile's backend, such as inductor; no for none. The first steps then take minutes
+    compile: str = "no"
 
     def __post_init__(self) -> None:
+        check_choice("loop.compile", self.compile, COMPILERS)
         for key in ("steps", "accumulate", "max_skipped", "log_every", "keep"):
             check_range(f"loop.{key}", getattr(self, key), 1)
         for key in ("gradient_clip", "checkpoint_every", "evaluate_every"):
@@ -234,9 +239,13 @@ class Trainer:
         size, parts = self._last_batch_size, self.loop.accumulate
         shown = f"{size} samples" if parts == 1 else f"{parts} parts of {size // parts}"
         lower = "" if precision == "bf16" else "precision=bf16, "
+        layers = any(isinstance(part, nn.ModuleList) for part in self.model.modules())
+        can_again = layers and not self.loop.checkpoint_activations
+        again = "loop.checkpoint_activations=true, " if can_again else ""
         return (
             f"at step {self.step}: a process has {shown} a step, in precision {precision}. Take a smaller batch, "
-            f"loop.accumulate={2 * parts} for the same one in smaller parts, {lower}or smaller images by image.size"
+            f"loop.accumulate={2 * parts} for the same one in smaller parts, {lower}{again}or smaller images by "
+            "image.size"
         )
 
     @property

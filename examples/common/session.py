@@ -7,6 +7,7 @@
 """What every training recipe begins with: its configuration, the processes, the run's folder, the trainer."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
@@ -26,6 +27,8 @@ from examples.common.patient_loader import PatientLoader
 from examples.common.run import check_run, prepare_run
 from examples.common.run_checkpoints import find_checkpoint, Saved
 from torch import nn
+from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
+from torchmultimodal_reid.utils.activation_checkpointing import checkpoint_activations
 from torchmultimodal_reid.utils.checkpoint import Checkpoint
 
 
@@ -70,6 +73,10 @@ class Session(NamedTuple):
         checkpoint: Optional[Checkpoint],
     ) -> Trainer:
         """The trainer of ``model``, where ``checkpoint`` left it; see :class:`Trainer`."""
+        if loop.checkpoint_activations:
+            checkpoint_activations(
+                model, partial(attention_kernel, self.accelerator.device)
+            )
         trainer = Trainer(
             self.directory,
             self.accelerator,
@@ -125,9 +132,12 @@ def open_session(
     config, command = load_config(
         definition, argv, prog=f"python -m {recipe}", description=description
     )
-    accelerator = make_accelerator(config.precision)  # type: ignore[attr-defined]
+    loop: LoopConfig = config.loop  # type: ignore[attr-defined]
+    accelerator = make_accelerator(
+        config.precision, loop.compile  # type: ignore[attr-defined]
+    )
     key, count = config.shared_out  # type: ignore[attr-defined]
-    parts = config.loop.accumulate  # type: ignore[attr-defined]
+    parts = loop.accumulate
     check_shares(key, count, accelerator.num_processes, parts)
     is_resumed = command.resume is not None
     directory = check_run(

@@ -23,8 +23,8 @@ ROWS = torch.zeros(4, dtype=torch.long)
 BATCH = PersonBatch(torch.ones(4, 100), None, None, ROWS, ROWS, ROWS)
 
 
-def train(directory, compute_losses, steps=20, **loop):
-    model = nn.Linear(100, 100)
+def train(directory, compute_losses, steps=20, model=None, **loop):
+    model = nn.Linear(100, 100) if model is None else model
     groups = [{"params": list(model.parameters()), "base_lr": 0.1}]
     trainer = Trainer(
         directory,
@@ -70,6 +70,21 @@ class TestOutOfMemory:
         )
         with pytest.raises(ValueError, match=expected):
             train(tmp_path, huge, accumulate=2)
+
+    @pytest.mark.parametrize("already", [False, True])
+    def test_of_layers_that_can_compute_again(self, already, tmp_path):
+        def huge(model, batch, step):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+        with pytest.raises(ValueError) as error:
+            train(
+                tmp_path,
+                huge,
+                model=nn.ModuleList([nn.Linear(100, 100)]),
+                checkpoint_activations=already,
+            )
+        advice = "precision=bf16, loop.checkpoint_activations=true, or smaller images"
+        assert (advice in str(error.value)) is not already
 
     def test_another_error_stays_what_it_is(self, tmp_path):
         with pytest.raises(RuntimeError, match="^a bug$"):

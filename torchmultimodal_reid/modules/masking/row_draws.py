@@ -54,15 +54,19 @@ class RowDraws:
         part._rows = self._rows[places.to(self.device)]
         return part
 
+    # integers that wrap around are no thing for compilers, which reckon with those of Python
+    @torch.compiler.disable
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """Uniform numbers in [0, 1), float32, of a shape that begins with the number of rows."""
         # 24 bits are as many as float32 tells apart
         return _shift(self._draw(self._rows, shape), 40).float() * 2.0**-24
 
+    @torch.compiler.disable
     def integers(self, high: int, shape: Sequence[int]) -> Tensor:
         """Integers in [0, ``high``), long, of a shape that begins with the number of rows."""
         return _shift(self._draw(self._rows, shape), 33) % high
 
+    @torch.compiler.disable
     def shared(self) -> float:
         """One number in [0, 1) for all rows. Nothing waits for a device."""
         return _shift(self._draw(self._shared, (1,)), 40).item() * 2.0**-24
