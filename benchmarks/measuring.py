@@ -55,6 +55,12 @@ def timed(work: Callable[[], Any]) -> Tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
+def wait_for(device: torch.device) -> None:
+    """Returns when the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def write_results(path: Path, results: Any) -> None:
     """What was measured and on which machine, commit and versions, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import torch
-from benchmarks.measuring import write_results
+from benchmarks.measuring import MIB, reset_peak, resident, wait_for, write_results
 from benchmarks.pretraining_contenders import Batch, build, CONTENDERS, make_batch, Size
-from benchmarks.ranking import MIB, reset_peak, resident
 from tabulate import tabulate
 from torch import nn
 
@@ -40,26 +39,21 @@ def step(
 ) -> Tuple[float, float]:
     """One step; its seconds, and those of the optimizer in it."""
     device = batch.image.device
-    _wait(device)
+    wait_for(device)
     start = time.perf_counter()
     dtype = PRECISIONS[precision]
     with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         loss = model(batch)
     loss.backward()
-    _wait(device)
+    wait_for(device)
     middle = time.perf_counter()
     optimizer.step()
     optimizer.zero_grad()
-    _wait(device)
+    wait_for(device)
     end = time.perf_counter()
     if not torch.isfinite(loss):
         raise RuntimeError(f"the loss is {loss.item()}: nothing was measured")
     return end - start, end - middle
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def measure_speed(
