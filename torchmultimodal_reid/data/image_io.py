@@ -22,8 +22,8 @@ def read_image(path: str, image_size: Optional[Sequence[int]] = None) -> Tensor:
 
     Args:
         path (str): Any format that PIL reads. Grey images and palettes become RGB, transparency is dropped.
-        image_size (Optional[Sequence[int]]): Height and width to resize to, bilinear with antialiasing. JPEGs of more
-            than twice the size are decoded at a reduced size first. Default: the image's own size
+        image_size (Optional[Sequence[int]]): Height and width to resize to, bilinear with antialiasing. JPEGs of four
+            times the size or more are decoded at a reduced size first. Default: the image's own size
 
     Returns:
         Tensor: uint8 image of shape ``(3, h, w)``.
