@@ -108,12 +108,21 @@ def _fused(
 ) -> torch.optim.Optimizer:
     """Each step in one pass over the weights, which reads and writes each number once, where torch can."""
     make: Callable[..., torch.optim.Optimizer] = kind
+    sorts = {
+        (weight.device, weight.dtype) for group in groups for weight in group["params"]
+    }
+    tried = [
+        nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
+        for device, dtype in sorts
+    ]
+    for weight in tried:
+        weight.grad = torch.zeros_like(weight)
     try:
-        return make(groups, fused=True, **settings)
-    except (
-        RuntimeError
-    ):  # on a device, or of a torch, for which there is no such kernel
+        # torch 2.3 has no such kernel for a CPU, and says so only when it is to be run
+        make(tried, fused=True, **settings).step()
+    except RuntimeError:
         return make(groups, **settings)
+    return make(groups, fused=True, **settings)
 
 
 def parameter_groups(

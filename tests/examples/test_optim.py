@@ -155,17 +155,24 @@ class TestOptimizer:
 
         torch.testing.assert_close(trained(True), trained(False), rtol=0, atol=1e-4)
 
-    def test_where_torch_has_no_such_kernel(self, model, monkeypatch):
+    @pytest.mark.parametrize("said", ["at once", "in the step"])
+    def test_where_torch_has_no_such_kernel(self, model, monkeypatch, said):
         class Older(torch.optim.SGD):
             def __init__(self, groups, fused=False, **settings):
-                if fused:
+                if fused and said == "at once":
                     raise RuntimeError("`fused=True` requires ...")
                 super().__init__(groups, **settings)
+                self.fused = fused
+
+            def step(self):
+                if self.fused:
+                    raise NotImplementedError("Could not run 'aten::_fused_sgd_'")
 
         monkeypatch.setattr(torch.optim, "SGD", Older)
         optimizer = build_optimizer(model, OptimizerConfig(name="sgd", momentum=0.5))
         assert type(optimizer) is Older
         assert {group["momentum"] for group in optimizer.param_groups} == {0.5}
+        optimizer.step()
 
     def test_unknown(self, model):
         with pytest.raises(ValueError, match="unknown optimizer 'rmsprop'"):
