@@ -71,7 +71,9 @@ def export_checkpoint(
         replace_directory(output, num_bytes * len(towers) * len(formats)) as folder,
         torch.no_grad(),
     ):
-        graphs = [graph for tower in towers for graph in _write(tower, folder, formats)]
+        graphs = []
+        for tower in towers:
+            graphs += write_tower(tower, folder, formats)
         if loaded.tokenizer is not None:
             source = find_checkpoint(path_or_name) / TOKENIZER_FILE
             shutil.copyfile(source, folder / TOKENIZER_FILE)
@@ -102,8 +104,19 @@ def check_formats(formats: Sequence[str]) -> None:
         )
 
 
-def _write(tower: Tower, folder: Path, formats: Sequence[str]) -> List[ExportedGraph]:
-    """The files of one tower."""
+def write_tower(
+    tower: Tower, folder: Path, formats: Sequence[str]
+) -> List[ExportedGraph]:
+    """Writes the files of one graph alone, and compares each with the model; see :func:`export_checkpoint`.
+
+    Args:
+        tower (Tower): The graph, on the CPU.
+        folder (Path): A folder that is there.
+        formats (Sequence[str]): Of ``"torch"`` and ``"onnx"``.
+
+    Raises:
+        ValueError: If a graph gives something else than the model.
+    """
     # neither 0 nor 1, which torch.export would take for a constant
     example = tower.example(2, max(SHORTEST, tower.longest // 2))
     program = torch.export.export(
