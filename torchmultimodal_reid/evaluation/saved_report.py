@@ -61,6 +61,9 @@ def read_report(path: str) -> SavedReport:
 def _row(result: Mapping[str, Any]) -> ResultRow:
     metrics = dict(result["metrics"])
     metrics["cmc"] = torch.tensor(metrics["cmc"], dtype=torch.float64)
+    if metrics["tpr_at_fpr"] is not None:  # JSON's keys are text
+        rates = metrics["tpr_at_fpr"].items()
+        metrics["tpr_at_fpr"] = {float(rate): share for rate, share in rates}
     return ResultRow(
         result["name"],
         EvaluationProtocol(**result["protocol"]),
