@@ -20,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+END = "now the tests"
 HEADER = (ROOT / "setup.py").read_text(encoding="utf-8").split("\n\n")[0] + "\n\n"
 
 
@@ -37,10 +38,10 @@ class Copy:
         self.root = root
         self.list = checklist(title)
         ignore = shutil.ignore_patterns("__pycache__")
-        for folder in ("torchmultimodal_reid", "examples", "upstream"):
+        for folder in ("torchmultimodal_reid", "examples", "upstream", "tests"):
             shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
-        for folder in ("tests/modules", "tests/transforms"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
+        (root / "docs").mkdir()
+        shutil.copy(ROOT / "pyproject.toml", root)
 
     def add(self, file, text, named=None):
         """A new file, which the list must name, NAME standing for the part's name."""
@@ -57,6 +58,13 @@ class Copy:
             assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
             text = text.replace(old, new)
         (self.root / file).write_text(text, encoding="utf-8")
+
+    def run_with_tests(self, script, tests, *arguments):
+        """What a script prints before it runs tests of the copy, all of which must pass."""
+        ends = f"import pytest, sys\nprint('{END}')\nsys.exit(pytest.main({['-q', *tests]}))\n"
+        said, _, of_tests = self.run("-c", script + ends, *arguments).partition(END)
+        assert re.search(r"\b[1-9]\d* passed", of_tests)
+        return said
 
     def run(self, *command):
         done = subprocess.run(
@@ -111,8 +119,25 @@ import sys
 from torchmultimodal_reid.data.registry import DATASETS, read_dataset
 from torchmultimodal_reid.evaluation.training_protocols import get_training_protocol
 print(len(read_dataset("toyset", sys.argv[1]).train))
-for name in ("supervised:toyset", "toyset-to-viper", "viper-to-toyset"):
+for name in ("supervised:toyset", "toyset-to-msmt17"):
     print(get_training_protocol(name, tuple(DATASETS)).name)
+try:
+    get_training_protocol("viper-to-toyset", tuple(DATASETS))
+except ValueError as error:
+    print("toys are people of VIPeR" in str(error))
+from pathlib import Path
+from torchmultimodal_reid.data.datasets_page import datasets_page
+Path("docs/datasets.md").write_text(datasets_page(), encoding="utf-8")
+"""
+READER_TEST = """\
+from torchmultimodal_reid.data.toyset import toyset
+
+
+def test_counts(build_market):
+    assert len(toyset(build_market()).train) == 16
+"""
+SHARED = """\
+    SharedPeople("viper", ("toyset",), "toys are people of VIPeR"),
 """
 
 
@@ -125,14 +150,17 @@ def test_a_data_set(copy, build_market):
         ("    synth_pedes,\n", "    synth_pedes,\n    toyset,\n"),
         ("        viper.INFO,\n", "        viper.INFO,\n        toyset.INFO,\n"),
     )
-    assert copy.run("-c", READS, build_market()).splitlines() == [
-        "16",
-        "supervised:toyset",
-        "toyset-to-viper",
-        "viper-to-toyset",
-    ]
+    file = "torchmultimodal_reid/evaluation/shared_people.py"
+    copy.change(
+        file, ('    SharedPeople("msmt17"', SHARED + '    SharedPeople("msmt17"')
+    )
+    copy.add("tests/data/test_toyset.py", READER_TEST, "tests/data/test_NAME.py")
     assert "torchmultimodal_reid.data.datasets_page > docs/datasets.md" in copy.list
-    page = copy.run("-m", "torchmultimodal_reid.data.datasets_page")
+    assert "`test_registry.py`" in copy.list
+    tests = ["tests/data/test_toyset.py", "tests/data/test_registry.py"]
+    said = copy.run_with_tests(READS, [*tests, "-k", "toyset or page"], build_market())
+    assert said.splitlines() == ["16", "supervised:toyset", "toyset-to-msmt17", "True"]
+    page = (copy.root / "docs" / "datasets.md").read_text(encoding="utf-8")
     assert "| `toyset` | [Toys](https://example.org) | real | 4 / 16 / 2 |" in page
 
 
@@ -162,6 +190,8 @@ from torchmultimodal_reid.models.saved import MMET_BUILDERS
 assert MMET_BUILDERS["mmet_toy"] is mmet_toy
 print(ModelConfig(builder="mmet_toy").builder)
 print(mmet_for_reid(mmet_toy(), num_identities=3).neck.classifier.weight.shape)
+from torchmultimodal_reid.models.saved_vtbr import VTBR_MODELS
+print(VTBR_MODELS["vtbr_toy"].arguments)
 """
 
 
@@ -182,8 +212,18 @@ def test_a_model_variant(copy):
         (last, f"{last}        mmet_toy,\n"),
         ('    "mmet_tiny",\n', '    "mmet_tiny",\n    "mmet_toy",\n'),
         ('"mmet_small", "mmet_tiny")', '"mmet_small", "mmet_tiny", "mmet_toy")'),
+        ("``mmet``, ``mmet_tiny``,", "``mmet``, ``mmet_tiny``, ``mmet_toy``,"),
     )
-    assert copy.run("-c", BUILDS).splitlines() == ["mmet_toy", "torch.Size([3, 24])"]
+    copy.change(
+        "torchmultimodal_reid/models/saved_vtbr.py",
+        (
+            '    "vtbr_r18": Ablation(',
+            '    "vtbr_toy": Ablation(vtbr, {"n_layer": 1}),\n    "vtbr_r18": Ablation(',
+        ),
+    )
+    tests = ["tests/test_surface.py", "-k", "mmet_toy or lists"]
+    said = copy.run_with_tests(BUILDS, tests)
+    assert said.splitlines() == ["mmet_toy", "torch.Size([3, 24])", "{'n_layer': 1}"]
     assert (ROOT / "tests/models/test_mmet_builders.py").is_file()
 
 
@@ -250,7 +290,8 @@ def test_a_loss(copy):
             '            "toy": 0.0,\n            "triplet_cross":',
         ),
     )
-    assert copy.run("-c", LOSES) == "0.0 ['toy'] True\n"
+    said = copy.run_with_tests(LOSES, ["tests/modules/losses/test_toy.py"])
+    assert said == "0.0 ['toy'] True\n"
     assert "make upstream-check PART=modules/losses/NAME.py" in copy.list
     asked = copy.run("-c", ASKS.format("modules/losses/toy.py"))
     assert asked == "['torchmultimodal_reid/modules/losses/toy.py']\n"
@@ -281,6 +322,34 @@ def test_a_protocol(copy):
     assert "| `toy-to-image` | 1 |" in page
     command = "torchmultimodal_reid.evaluation.protocols_page > docs/protocols.md"
     assert command in copy.list
+
+
+TRAINS = """\
+from torchmultimodal_reid.evaluation.protocols_page import protocols_page
+from torchmultimodal_reid.evaluation.training_protocols import get_training_protocol
+protocol = get_training_protocol("toys:viper", ["viper"])
+print(protocol.version, protocol.sources[0].dataset, protocol.targets)
+print("| `toys:viper` | 1 | market1501 (train) | viper |" in protocols_page())
+"""
+
+
+def test_a_training_protocol(copy):
+    copy = copy("A protocol")
+    copy.change(
+        "torchmultimodal_reid/evaluation/training_protocols.py",
+        ('    "supervised:A",\n', '    "supervised:A",\n    "toys:A",\n'),
+        (
+            '    form, colon, target = name.partition(":")\n',
+            '    form, colon, target = name.partition(":")\n'
+            '    if form == "toys":\n'
+            '        return TrainingProtocol(name, 1, (Source("market1501"),), (target,))\n',
+        ),
+    )
+    copy.change(
+        "torchmultimodal_reid/evaluation/protocols_page.py",
+        ('    names += ["P1", "P1-duke"]\n', '    names += ["P1", "toys:viper"]\n'),
+    )
+    assert copy.run("-c", TRAINS) == "1 market1501 ('viper',)\nTrue\n"
 
 
 @pytest.mark.parametrize(
