@@ -318,16 +318,16 @@ class TestRefusals:
         self.refuse("source holds no data set .* images of real people", best, files)
 
     @pytest.mark.parametrize(
-        "weights, message",
+        "start, message",
         [
             ("imagenet", "started from the weights 'imagenet', which learned from im"),
             ("vtbr:/nowhere/best", "/nowhere/best lies in no run: no folder above it"),
         ],
     )
-    def test_weights_of_others(self, weights, message, run):
+    def test_weights_of_others(self, start, message, run):
         best = run(kind="reid_baseline")
         config = yaml.safe_load((best.parent / "config.yaml").read_text())
-        config["model"] = {"weights": weights}
+        config["model"] = {"weights": start}
         (best.parent / "config.yaml").write_text(yaml.safe_dump(config))
         with pytest.raises(ValueError, match=message):
             read_lineage(best)
