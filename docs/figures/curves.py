@@ -9,14 +9,14 @@
     python -m docs.figures.curves runs/seed*/pretrain --keys train/loss validation/bleu4 --out docs/images/curves.png
 
 ``--keys`` are names of ``metrics.jsonl``. The table is Markdown: each key after shares of the run's steps, mean and
-standard deviation over the runs. So a user sees whether a run of their own goes as it should.
+standard deviation over the runs, empty before it was logged. So a user sees whether a run of their own goes well.
 """
 
 import argparse
 import json
 import statistics
 from pathlib import Path
-from typing import List, NamedTuple, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 from docs.figures.drawing import DPI, INK
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -33,12 +33,12 @@ class Curve(NamedTuple):
     steps: List[int]
     values: List[float]
 
-    def after(self, step: float) -> float:
-        """The value that was logged last when so many steps were done; of the first one where none was."""
+    def after(self, step: float) -> Optional[float]:
+        """The value that was logged last when so many steps were done; None where there was none yet."""
         logged = [
             value for at, value in zip(self.steps, self.values) if at <= step + 1e-9
         ]
-        return logged[-1] if logged else self.values[0]
+        return logged[-1] if logged else None
 
 
 def read_curve(run: Path, key: str) -> Curve:
@@ -65,7 +65,8 @@ def curve_table(runs: Sequence[Path], keys: Sequence[str]) -> str:
         cells = []
         for share in SHARES:
             values = [curve.after(share * curve.steps[-1]) for curve in curves]
-            cells.append(_spread(values))
+            known = [value for value in values if value is not None]
+            cells.append(_spread(known) if len(known) == len(values) else "")
         lines.append([f"`{key}`", *cells])
     header = ["after", *(f"{100 * share:g} %" for share in SHARES)]
     return tabulate(lines, header, tablefmt="github", disable_numparse=True)
@@ -78,8 +79,8 @@ def draw(runs: Sequence[Path], keys: Sequence[str]) -> Figure:
     FigureCanvasAgg(figure)
     for number, key in enumerate(keys, start=1):
         axes = figure.add_subplot(1, len(keys), number)
-        for run in runs:
-            curve = read_curve(run, key)
+        curves = [read_curve(run, key) for run in runs]
+        for curve in curves:
             few = len(curve.steps) < 12
             axes.plot(
                 curve.steps, curve.values, color=INK, linewidth=0.8,
@@ -88,7 +89,8 @@ def draw(runs: Sequence[Path], keys: Sequence[str]) -> Figure:
         axes.set_title(key, fontsize=9)
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(labelsize=8)
-        axes.set_ylim(bottom=0)
+        axes.set_xlim(0, 1.03 * max(curve.steps[-1] for curve in curves))
+        axes.set_ylim(0, 1.08 * max(max(curve.values) for curve in curves))
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return figure
