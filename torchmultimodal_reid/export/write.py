@@ -115,13 +115,20 @@ def write_tower(
         formats (Sequence[str]): Of ``"torch"`` and ``"onnx"``.
 
     Raises:
-        ValueError: If a graph gives something else than the model.
+        ValueError: If torch is too old for the graph, or a graph gives something else than the model.
     """
     # neither 0 nor 1, which torch.export would take for a constant
     example = tower.example(2, max(SHORTEST, tower.longest // 2))
-    program = torch.export.export(
-        tower.module, example, dynamic_shapes=tower.dynamic_shapes()
-    )
+    try:
+        program = torch.export.export(
+            tower.module, example, dynamic_shapes=tower.dynamic_shapes()
+        )
+    except RuntimeError as error:  # torch 2.3 does so where captions come in
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"torch {torch.__version__} cannot export the graph {tower.name} with free sizes ({reason}); use a "
+            "newer one"
+        ) from error
     written = []
     for name in formats:
         path = folder / f"{tower.name}{ENDINGS[name]}"
