@@ -1,6 +1,7 @@
 # make demo   watch it work: install, render pedestrians, pretrain, fine-tune, evaluate
 # make demo-vtbr   the same for VTBR: captions teach a ResNet, and the ResNet does re-identification
 # make test   the whole test suite
+# make test-torchtext   the same on torch 2.3.1, the oldest that is supported, with torchtext; Python 3.10 to 3.12
 # make lint   formatting, flake8 and types
 # make upstream-check PART=modules/masking/token_masking.py   would TorchMultimodal take this part? PART=all: all of them
 # make docs   the documentation, as pages in build/site; a warning is an error
@@ -11,8 +12,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 # constraints.txt has the versions that the tests ran with; PIP_ARGS= installs the newest instead
-PIP_ARGS ?= --constraint constraints.txt
+CONSTRAINTS ?= constraints.txt
+PIP_ARGS ?= --constraint $(CONSTRAINTS)
+EXTRAS ?= examples
 PYTEST_ARGS ?=
+# the oldest supported torch has an environment and versions of its own
+TORCHTEXT_VENV ?= .venv-torchtext
 DEMO_ARGS ?=
 # each is benchmarks/NAME.py, which writes its results into $(BENCH_OUT)/NAME.json; some minutes and 8 GB of memory
 BENCHMARKS ?= ranking re_ranking
@@ -24,9 +29,9 @@ UPSTREAM_PYTHON ?= $(PYTHON)
 
 BIN = $(VENV)/bin
 SOURCES = torchmultimodal_reid examples tests upstream hubconf.py setup.py docs $(wildcard benchmarks)
-LISTS = setup.py constraints.txt
+LISTS = setup.py $(CONSTRAINTS)
 
-.PHONY: help demo demo-vtbr test lint format types bench docs upstream-check clean
+.PHONY: help demo demo-vtbr test test-torchtext lint format types bench docs upstream-check clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -40,6 +45,11 @@ demo-vtbr: $(VENV)/.installed
 # the tests' tensors are tiny: a process a core is faster than threads in each operation
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-torchtext:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+		|| { echo "torch 2.3.1 needs Python 3.10 to 3.12, $(PYTHON) is $$($(PYTHON) --version 2>&1). Say which: make test-torchtext PYTHON=python3.11"; exit 1; }
+	$(MAKE) test VENV=$(TORCHTEXT_VENV) CONSTRAINTS=constraints-torchtext.txt EXTRAS=examples,torchtext
 
 lint: $(VENV)/.installed-dev types
 	$(BIN)/python -m ufmt check $(SOURCES)
@@ -67,7 +77,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(LISTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install $(PIP_ARGS) --editable ".[examples]"
+	$(BIN)/python -m pip install $(PIP_ARGS) --editable ".[$(EXTRAS)]"
 	touch $@
 
 $(VENV)/.installed-dev: dev-requirements.txt $(VENV)/.installed
@@ -86,5 +96,5 @@ $(UPSTREAM_VENV)/.installed: upstream/requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(UPSTREAM_VENV) build *.egg-info .mypy_cache .pytest_cache
+	rm -rf $(VENV) $(UPSTREAM_VENV) $(TORCHTEXT_VENV) build *.egg-info .mypy_cache .pytest_cache
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

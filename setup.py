@@ -68,6 +68,14 @@ setup(
         "search": ["faiss-cpu>=1.8"],
         # graphs for ONNX; those for torch.export need nothing more
         "export": ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"],
+        # the caption transform of torchtext's parts; the binary of its last release loads on torch 2.3 only, which was
+        # built for NumPy 1
+        "torchtext": [
+            "torch==2.3.1",
+            "torchvision==0.18.1",
+            "torchtext==0.18.0",
+            "numpy<2",
+        ],
         # black formats the signatures there
         "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=1.0", "black"],
         "dev": requirements("dev-requirements.txt"),

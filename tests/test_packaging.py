@@ -52,15 +52,35 @@ def test_test_files_have_unique_names():
 def test_each_dependency_is_pinned():
     required = names("setup.py", r'^ {8,12}"([A-Za-z0-9-]+)[>=.\d]*",$')
     assert {"torch", "tqdm", "tensorboard"} <= required
-    assert required <= names("constraints.txt", r"^([A-Za-z0-9_.-]+)==")
+    assert required - {"torchtext"} <= names("constraints.txt", r"^([A-Za-z0-9_.-]+)==")
 
 
-def test_constraints_name_no_host_and_no_path():
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+def pins(file: str) -> list:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-torchtext.txt"])
+def test_constraints_name_no_host_and_no_path(file):
     pin = re.compile(r'[\w.-]+==[\w.]+( ; python_version (>=|<) "3\.\d+")?')
-    assert [
-        line for line in lines if not line.startswith("#") and not pin.fullmatch(line)
-    ] == []
+    assert [line for line in pins(file) if not pin.fullmatch(line)] == []
+
+
+def test_the_second_environment_differs_by_what_torchtext_needs():
+    today, second = pins("constraints.txt"), pins("constraints-torchtext.txt")
+    other = {line.split("==")[0] for line in set(today) ^ set(second)}
+    assert other == {
+        "torch",
+        "torchtext",
+        "torchvision",
+        "numpy",
+        "ml_dtypes",
+        "pyarrow",
+    }
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    for package in ("torch", "torchvision", "torchtext"):
+        (pin,) = (line for line in second if line.startswith(f"{package}=="))
+        assert f'"{pin}"' in setup
 
 
 def test_the_wheel_holds_the_library_its_types_and_nothing_else(tmp_path):
