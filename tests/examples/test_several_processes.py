@@ -142,9 +142,7 @@ def folder(tmp_path_factory):
     size = "--identities 12 --test-identities 2 --cameras 2 --images-per-camera 2 --image-size 32 32"
     data = folder / "data"
     assert render(["--out", str(data), *size.split(), "--workers", "1", "--quiet"]) == 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ACCELERATE_USE_CPU", "true")
-        run_all(make_jobs(data, folder), folder)
+    run_all(make_jobs(data, folder), folder)
     yield folder
     shutil.rmtree(folder)
 
