@@ -19,7 +19,7 @@ from torchmultimodal_reid.evaluation.figures.canvas import new_figure, place, sh
 HEAT = "viridis"
 # inches
 IMAGE_WIDTH, GAP, MARGIN, LINE = 1.1, 0.15, 0.2, 0.21
-WORDS_WIDTH = 2.3
+WORDS_WIDTH = 2.5
 
 
 class Looked(NamedTuple):
@@ -134,13 +134,14 @@ def _say_words(
     """The tokens in lines, each on the colour of its share; below, how the attention divides."""
     axes = place(figure, left, top, WORDS_WIDTH, 2.5)
     axes.set(xlim=(0, WORDS_WIDTH), ylim=(2.5, 0))
-    most = float(one.words.max())
+    # [CLS_T] and [SEP] often get most of it, and would leave the words in the dark
+    most = float(one.words[1 : len(tokens) - 1].max())
     across, line = 0.0, 0.0
     for token, share in zip(tokens, one.words.tolist()):
         width = 0.075 * len(token) + 0.09
         if across + width > WORDS_WIDTH:
             across, line = 0.0, line + LINE
-        strength = share / most
+        strength = min(1.0, share / most)
         axes.text(
             across + width / 2,
             line + LINE / 2,
@@ -154,11 +155,14 @@ def _say_words(
             bbox={"facecolor": colormaps[HEAT](strength), "pad": 1.5, "linewidth": 0},
         )
         across += width + 0.03
+    own = float(one.words[1 : len(tokens) - 1].sum())
     parts = (
         ("patches", float(one.patches.sum())),
-        ("words", float(one.words.sum())),
+        ("words", own),
+        ("[CLS], [SEP]", float(one.words.sum()) - own),
         ("[CLS_I]", one.image_class),
         ("[CLS_M]", one.itself),
     )
-    said = ",  ".join(f"{name} {share:.0%}" for name, share in parts)
-    axes.text(0, line + 2.2 * LINE, said, fontsize=6.5, color=FAINT)
+    said = [f"{name} {share:.0%}" for name, share in parts]
+    lines = "\n".join(",  ".join(part) for part in (said[:3], said[3:]))
+    axes.text(0, line + 2.2 * LINE, lines, fontsize=6.5, color=FAINT, va="top")

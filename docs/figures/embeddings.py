@@ -15,9 +15,15 @@ from torch import Tensor
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.figures.canvas import FAINT, INK, new_figure
 
-# kind of query -> marker and how it is called
-KINDS = {"image": ("o", "image"), "text": ("^", "caption"), "image+text": ("s", "both")}
+# kind of query -> marker, its size and its name, in the order in which they are drawn: an image lies upon the pair
+# that it is part of
+KINDS = {
+    "image+text": ("s", 42, "both"),
+    "text": ("^", 26, "caption"),
+    "image": ("o", 11, "image"),
+}
 # Okabe and Ito's colours and two more, one a person
+PALE = "#d9d9d9"
 PEOPLE = (
     "#0072b2",
     "#e69f00",
@@ -73,15 +79,17 @@ def draw_embeddings(features: Dict[str, Features], name: str) -> Figure:
     for spine in axes.spines.values():
         spine.set_color("#dddddd")
     shown = people_to_color(features, len(PEOPLE))
-    for (marker, label), part, place in zip(KINDS.values(), rows, parts):
-        axes.scatter(*place.T, s=7, marker=marker, color="#d9d9d9", linewidths=0)
+    for layer, ((marker, size, label), part, place) in enumerate(
+        zip(KINDS.values(), rows, parts), start=3
+    ):
+        axes.scatter(*place.T, s=size / 4, marker=marker, color=PALE, linewidths=0)
         axes.scatter([], [], s=30, marker=marker, color=FAINT, label=label)
         for color, person in zip(PEOPLE, shown):
             own = place[(part.identity == person).numpy()]
-            axes.scatter(*own.T, s=26, **_look(marker, color), zorder=3)
+            axes.scatter(*own.T, s=size, **_look(marker, color), zorder=layer)
     for number, color in enumerate(PEOPLE[: len(shown)], start=1):
         axes.scatter([], [], s=30, marker="D", color=color, label=f"person {number}")
-    axes.scatter([], [], s=12, color="#d9d9d9", label="all others")
+    axes.scatter([], [], s=12, color=PALE, label="all others")
     axes.legend(
         loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9
     )

@@ -22,6 +22,7 @@ from docs.figures.attention import draw_attention, look
 from docs.figures.embeddings import draw_embeddings
 from examples.common.pictures import draw_pictures
 from examples.common.retrieval import rank_queries, Retrieval
+from PIL import Image
 from torchmultimodal_reid.architectures.mmet_reid import MMETForReID
 from torchmultimodal_reid.data.collate import pad_texts
 from torchmultimodal_reid.data.image_io import read_image
@@ -35,6 +36,7 @@ from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
 
 KINDS = ("image", "text", "image+text")
 LOOKED_AT = 6  # people in the picture of attention
+WIDTH = 960  # pixels
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -54,6 +56,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     shown = images[step // 2 :: step][:LOOKED_AT]
     written.append(attention(model, tokenizer, description, shown, out))
     for path in written:
+        shrink(path)
         print(path)
 
 
@@ -72,9 +75,18 @@ def attention(
     image = Normalize(description.mean, description.std)(torch.stack(pixels))
     looked = look(model.mmet, image, text, padding)
     words = [[tokenizer.tokens[token] for token in ids.tolist()] for ids in texts]
-    title = "Attention of [CLS_M], mean over layers and heads; yellow: most within the image, within the caption"
+    title = "Attention of [CLS_M], mean over layers and heads; yellow: most of it in the image, among the words"
     figure = draw_attention(pixels, words, looked, title)
     return save_figure(figure, out / "attention.png")
+
+
+def shrink(path: Path) -> None:
+    """Makes a picture small enough for a page and a repository: at most :data:`WIDTH` pixels wide."""
+    picture = Image.open(path).convert("RGB")
+    if picture.width > WIDTH:
+        size = (WIDTH, round(picture.height * WIDTH / picture.width))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    picture.save(path, optimize=True)
 
 
 def parse(argv: Optional[List[str]]) -> argparse.Namespace:

@@ -13,10 +13,12 @@ import torch
 from docs.figures import trained
 from docs.figures.attention import draw_attention, look, Looked, weights_of_first
 from docs.figures.embeddings import draw_embeddings, people_to_color, project
+from PIL import Image
 from torchmultimodal_reid.evaluation.extract import Features
 from torchmultimodal_reid.evaluation.figures import canvas
 from torchmultimodal_reid.models.saved import load
 
+ROOT = Path(__file__).resolve().parents[2]
 PADDING = torch.tensor([[False] * 5 + [True] * 2, [False] * 7])
 TEXT = torch.tensor([[2, 7, 8, 9, 3, 0, 0], [2, 5, 6, 7, 8, 9, 3]])
 
@@ -74,7 +76,7 @@ def test_the_picture_of_attention_shows_words_and_shares(monkeypatch):
     figure = draw_attention([image] * 2, written, [looked] * 2, "who looks where")
     said = texts(figure)
     assert {"red", "a" * 40, "who looks where"} <= set(said)
-    shares = "patches 40%,  words 40%,  [CLS_I] 15%,  [CLS_M] 5%"
+    shares = "patches 40%,  words 20%,  [CLS], [SEP] 20%\n[CLS_I] 15%,  [CLS_M] 5%"
     assert said.count(shares) == 2
 
 
@@ -108,7 +110,17 @@ def test_the_picture_of_embeddings_has_a_mark_for_each_kind(monkeypatch):
     legend = draw_embeddings(kinds, "toys").axes[0].get_legend()
     labels = [text.get_text() for text in legend.get_texts()]
     people = [f"person {number}" for number in (1, 2, 3)]
-    assert labels == ["image", "caption", "both", *people, "all others"]
+    assert labels == ["both", "caption", "image", *people, "all others"]
+
+
+def test_pictures_are_shrunk_once(tmp_path):
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (2 * trained.WIDTH, 100), (10, 20, 30)).save(path)
+    for _ in range(2):
+        trained.shrink(path)
+        picture = Image.open(path)
+        assert picture.size == (trained.WIDTH, 50)
+        assert picture.getpixel((5, 5)) == (10, 20, 30)
 
 
 def test_the_command(build_market, write_model, tmp_path, monkeypatch, capsys):
@@ -121,3 +133,18 @@ def test_the_command(build_market, write_model, tmp_path, monkeypatch, capsys):
     names = ["ranked_lists.png", "cmc.png", "embeddings.png", "attention.png"]
     assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == names
     assert sorted(file.name for file in out.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "page, names",
+    [
+        ("concepts", ("embeddings", "attention")),
+        ("evaluation", ("ranked_lists", "cmc")),
+    ],
+)
+def test_the_pages_show_them(page, names):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for name in names:
+        assert f"](images/{name}.png)" in text
+        picture = Image.open(ROOT / "docs" / "images" / f"{name}.png")
+        assert 600 <= picture.width <= trained.WIDTH
