@@ -123,6 +123,14 @@ def test_a_change_is_noticed_or_not_and_taken_back(tree):
         assert (tree / file).read_text() == before
 
 
+def test_a_change_that_loops_for_ever_is_stopped(tree):
+    file = "torchmultimodal_reid/modules/a.py"
+    source = "def one():\n    while 1 < 1:\n        pass\n    return 1\n"
+    (tree / file).write_text(source)
+    (mutant,) = [one for one in find_mutants(source) if one.new == "(1 <= 1)"]
+    assert try_mutant(tree, file, mutant, limit=1).outcome == "too slow"
+
+
 def test_the_report_counts_what_was_noticed(capsys):
     outcomes = ("killed", "too slow", "survived", "killed")
     report("modules", [Trial("a.py", 1, "1 -> 2", each, 0.1) for each in outcomes])
