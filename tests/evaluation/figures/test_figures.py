@@ -10,6 +10,7 @@ from typing import List
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torchmultimodal_reid.evaluation.figures import canvas
@@ -48,6 +49,10 @@ def texts(figure: Figure) -> List[str]:
     for axes in figure.axes:
         found += [text.get_text() for text in axes.texts]
     return found
+
+
+def texts_of(axes: Axes) -> List[str]:
+    return [text.get_text() for text in axes.texts]
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +144,21 @@ def test_reconstruction_shows_predictions_where_patches_were_hidden() -> None:
     assert {"original", "masked input", "reconstruction", "a", "b"} <= set(
         texts(figure)
     )
+
+
+def test_captions_hang_below_the_columns_of_reconstructions() -> None:
+    images = torch.zeros(2, 3, 16, 8)
+    masked = torch.zeros(2, 8, dtype=torch.bool)
+    figure = draw_reconstructions(images, images, masked, 4, captions=["a", "b"])
+    columns = [axes.get_position() for axes in figure.axes if axes.images]
+    written = [axes for axes in figure.axes if set(texts_of(axes)) & {"a", "b"}]
+    assert [texts_of(axes) for axes in written] == [["a"], ["b"]]
+    for axes, column in zip(written, columns):
+        place = axes.get_position()
+        assert (place.x0, place.width) == (column.x0, column.width)
+        assert place.y1 < min(box.y0 for box in columns)
+        (text,) = axes.texts
+        assert text.get_position() == (0, 1) and text.get_va() == "top"
 
 
 def test_bad_reconstructions() -> None:

@@ -91,7 +91,7 @@ def test_bad_arguments(arguments, message):
 def test_shapes_that_do_not_fit(loss):
     with pytest.raises(ValueError, match=r"must be \(n, 2\) .* got \(3, 3\) and \(3,"):
         loss(torch.zeros(3, 3), IDENTITY)
-    with pytest.raises(ValueError, match=r"gathered_embedding must be \(n, 2\)"):
+    with pytest.raises(ValueError, match=r"^gathered_embedding must be \(n, 2\)"):
         loss(POINTS, IDENTITY, POINTS, IDENTITY[:2])
     with pytest.raises(ValueError, match="together, or neither"):
         loss(POINTS, IDENTITY, POINTS)
