@@ -4,6 +4,7 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -62,6 +63,20 @@ def test_settings_come_back_after_an_error(lower_precision):
     with pytest.raises(RuntimeError):
         exact_product(torch.ones(2, 3), torch.ones(2, 3), torch.empty(2, 3))
     assert allowed() == lower_precision
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_settings_of_an_older_torch(monkeypatch, fails):
+    settings = ["medium"]
+    monkeypatch.setattr(torch.backends.cuda, "matmul", object())
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: settings[-1])
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", settings.append)
+    with pytest.raises(KeyError) if fails else nullcontext():
+        with full_float32():
+            assert settings[-1] == "highest"
+            if fails:
+                raise KeyError
+    assert settings == ["medium", "highest", "medium"]
 
 
 def test_autocast_does_not_lower_the_products():
