@@ -113,7 +113,10 @@ def main() -> None:
     parser.add_argument("--keys", nargs="+", default=["train/loss"])
     parser.add_argument("--out", type=Path, required=True, help="a .png")
     arguments = parser.parse_args()
-    figure = draw(arguments.runs, arguments.keys)
+    try:
+        figure = draw(arguments.runs, arguments.keys)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.out, metadata={"Software": None})
     print(curve_table(arguments.runs, arguments.keys))
