@@ -7,6 +7,7 @@
 import pytest
 import torch
 from torchmultimodal_reid.evaluation.averages import (
+    average_runs,
     average_splits,
     average_targets,
     mean_metrics,
@@ -26,9 +27,16 @@ def metrics(value, queries=4):
 def test_average_over_splits():
     mean, deviation = average_splits([metrics(0.25), metrics(0.75)])
     assert (mean.mAP, mean.mAP_trapezoid, mean.mINP) == (0.5, 0.25, 0.125)
-    assert mean.cmc.tolist() == [0.5, 1.0] and mean.num_queries == 4
+    assert mean.cmc.tolist() == [0.5, 1.0]
+    assert (mean.num_queries, mean.num_valid_queries) == (4, 4)
     assert deviation["mAP"] == pytest.approx(0.125**0.5)
     assert average_splits([metrics(0.25)]).deviation == {}
+
+
+def test_queries_of_splits_of_other_sizes_are_a_mean_too():
+    sizes = [metrics(0.25, 2), metrics(0.75)._replace(num_valid_queries=3)]
+    mean = average_splits(sizes, equal_sizes=False).mean
+    assert (mean.num_queries, mean.num_valid_queries) == (3, 2)  # 2.5 becomes 2
 
 
 def test_splits_of_unequal_size_are_not_averaged():
@@ -60,6 +68,14 @@ def test_mean_over_targets_counts_each_alike_and_spreads_from_split_to_split():
     # 0.4 on the first splits, 0.7 on the second
     assert mean.deviation["mAP"] == pytest.approx(0.3 / 2**0.5)
     assert average_targets(results, {})[0].deviation is None
+
+
+def test_mean_over_runs():
+    runs = {"a": [row(0.25), row(0.5, "only here")], "b": [row(0.75)]}
+    (mean,) = average_runs(runs)
+    assert mean.name == "mean of 2 runs: image query"
+    assert mean.metrics.mAP == 0.5 and mean.metrics.num_queries == 4
+    assert mean.deviation["mAP"] == pytest.approx(0.5 / 2**0.5)
 
 
 def test_targets_under_different_rules_have_no_mean():

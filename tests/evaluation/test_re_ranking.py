@@ -113,6 +113,14 @@ def test_equals_the_dense_algorithm(
     np.testing.assert_allclose(re_ranked.dense(), expected, rtol=0, atol=1e-5)
 
 
+def test_queries_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # as where a query has more pairs than are worked on at once; of three, the last has no other beside it
+    query, gallery = features("random", 3, 20, seed=0)
+    together = re_rank(query, gallery, 5, 2, 0.3).dense()
+    monkeypatch.setattr(re_ranking, "SHARED_PAIRS", 0)
+    torch.testing.assert_close(re_rank(query, gallery, 5, 2, 0.3).dense(), together)
+
+
 def test_hard_points_by_either_product(
     search_with: SearchWith, hard_points: Tensor
 ) -> None:

@@ -111,7 +111,7 @@ def test_oracle_is_a_function_of_its_seed() -> None:
 
 
 def test_oracle_names_a_wrong_length() -> None:
-    with pytest.raises(ValueError, match="told must have one entry .* 4 rows, got 1"):
+    with pytest.raises(ValueError, match="^told must have one entry .* 4 rows, got 1"):
         attribute_oracle([{}], [{}] * 6, *LABELS)
     with pytest.raises(ValueError, match="gallery_attributes .* 6 rows, got 2"):
         attribute_oracle([{}] * 4, [{}] * 2, *LABELS)

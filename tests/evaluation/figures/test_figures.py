@@ -88,6 +88,13 @@ def test_queries_of_all_kinds() -> None:
     assert sum(len(axes.images) for axes in figure.axes) == 5
 
 
+def test_a_caption_begins_in_its_corner() -> None:
+    figure = draw_ranked_lists([RankedQuery([RankedResult(IMAGE, True)], caption="a")])
+    (box,) = [axes for axes in figure.axes if texts_of(axes) == ["a"]]
+    across, up = box.texts[0].get_position()
+    assert 0 < across < 0.1 and 0.9 < up < 1
+
+
 def test_long_captions_are_wrapped_and_cut() -> None:
     short, size = fit_text("a red coat", 2, 1)
     assert short == "a red coat"
@@ -144,6 +151,17 @@ def test_reconstruction_shows_predictions_where_patches_were_hidden() -> None:
     assert {"original", "masked input", "reconstruction", "a", "b"} <= set(
         texts(figure)
     )
+
+
+def test_a_title_takes_room_above_reconstructions() -> None:
+    images = torch.zeros(2, 3, 16, 8)
+    masked = torch.zeros(2, 8, dtype=torch.bool)
+    heights = [
+        draw_reconstructions(images, images, masked, 4, title=title).get_size_inches()
+        for title in (None, "hidden and found")
+    ]
+    assert heights[1][1] - heights[0][1] == pytest.approx(0.35)
+    assert heights[1][0] == heights[0][0]
 
 
 def test_captions_hang_below_the_columns_of_reconstructions() -> None:

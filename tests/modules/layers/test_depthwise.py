@@ -31,6 +31,8 @@ def image():
         (convolution(stride=1), False),  # bfloat16 is the quicker there
         (convolution(groups=1), False),
         (convolution(groups=2), False),
+        (convolution(channels=2, groups=2), True),
+        (convolution(channels=1, groups=1), False),  # nothing to tell it by
         (nn.Conv2d(4, 8, 3, 2, groups=4), False),
         (nn.BatchNorm2d(4), False),
     ],

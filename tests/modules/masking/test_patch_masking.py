@@ -66,6 +66,13 @@ def test_empty_batch(masking_class):
     assert masking_class(0.4)(0, (8, 4)).shape == (0, 32)
 
 
+def test_its_ratio_is_printed():
+    assert repr(RandomPatchMasking(0.25)) == "RandomPatchMasking(ratio=(0.25, 0.25))"
+    assert repr(BlockPatchMasking(0.4, min_block=0.125, min_aspect=0.5)) == (
+        "BlockPatchMasking(ratio=(0.4, 0.4), min_block=0.125, min_aspect=0.5)"
+    )
+
+
 @BOTH
 def test_wrong_arguments(masking_class):
     with pytest.raises(ValueError, match=r"ratio is 40: expected one share"):

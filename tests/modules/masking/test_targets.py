@@ -148,6 +148,7 @@ def test_the_codebook_is_frozen(coded_image):
     assert targets.training and not any(
         module.training for module in codebook.modules()
     )
+    assert not targets.eval().training and targets.train().training
     assert not any(parameter.requires_grad for parameter in targets.parameters())
     for name, value in codebook.state_dict().items():
         assert torch.equal(value, before[name]), name
