@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from benchmarks import loading
 from benchmarks.loader_contenders import (
     contenders,
@@ -33,6 +34,14 @@ from PIL import Image
 from torchmultimodal_reid.data.image_io import read_image
 from torchmultimodal_reid.data.registry import read_dataset
 from torchmultimodal_reid.data.synthetic.generate import generate
+
+
+@pytest.fixture(autouse=True)
+def another_precision():
+    """Accelerate keeps the first precision of a process, which other tests must not find."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 class Clock:
