@@ -7,11 +7,11 @@
 """What a new user meets: builds the wheel, installs it in a fresh environment, and walks through the quickstart.
 
     python -m benchmarks.new_user --work /var/tmp/new_user                    # downloads torch: gigabytes
-    python -m benchmarks.new_user --work DIR --checkpoint runs/demo-DATE/finetune/best --json new_user.json
+    python -m benchmarks.new_user --work DIR --json new_user.json
 
 The quickstart's commands and programs run in a folder without the repository, each as a process of its own, and are
 timed; a step that fails ends the walk. A second walk with the same ``--work`` keeps the environment and installs the
-wheel alone. Without a checkpoint a model of the demo's size with random weights searches.
+wheel alone.
 """
 
 import argparse
@@ -30,21 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "quickstart.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 LIBRARY = "torchmultimodal_reid"
-RANDOM_WEIGHTS = """
-from torchmultimodal_reid.data.registry import read_dataset
-from torchmultimodal_reid.models.mmet import mmet_for_reid
-from torchmultimodal_reid.models.saved import build_mmet, model_files, ModelDescription
-from torchmultimodal_reid.transforms.tokenizer import WordPieceTokenizer
-from torchmultimodal_reid.utils.checkpoint import write_checkpoint
-captions = [text for image in read_dataset("market1501", "people").gallery for text in image.captions]
-tokenizer = WordPieceTokenizer.train(captions, vocab_size=600)
-sizes = dict(image_size=(128, 64), patch_size=8, vocab_size=tokenizer.vocab_size, max_text_length=48)
-said = ModelDescription(
-    "mmet_tiny", sizes, tokenizer.fingerprint(), mean=(0.5,) * 3, std=(0.25,) * 3, num_identities=855
-)
-state = mmet_for_reid(build_mmet(said), num_identities=855).state_dict()
-write_checkpoint("runs/finetune/best", {"model": state}, {"model": said._asdict(), "step": 0}, model_files(tokenizer))
-"""
 
 
 class Step(NamedTuple):
@@ -124,9 +109,7 @@ def main(argv: Sequence[str]) -> None:
     results = [{"heading": "wheel", "bytes": size}]
     print(f"{wheel.name}: {size / 1e6:.2f} MB")
     walk = [Step("import", ("-c", f"import {LIBRARY}")), *steps(PAGE.read_text())]
-    for number, step in enumerate(walk):
-        if number == 2:  # people are there to train a tokeniser on
-            give_checkpoint(arguments.checkpoint, python, user)
+    for step in walk:
         times, said = run([str(python), *step.arguments], user)
         results.append({"heading": step.heading, "said": said, **times})
         print(
@@ -138,15 +121,6 @@ def main(argv: Sequence[str]) -> None:
         write_results(arguments.json, results)
 
 
-def give_checkpoint(checkpoint: Path, python: Path, user: Path) -> None:
-    best = user / "runs" / "finetune" / "best"
-    best.parent.mkdir(parents=True)
-    if checkpoint is not None:
-        shutil.copytree(checkpoint, best)
-    else:
-        run([str(python), "-c", RANDOM_WEIGHTS], user)
-
-
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.new_user",
@@ -155,7 +129,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--work", type=Path, required=True, metavar="DIR", help="environment, wheel")
-    add("--checkpoint", type=Path, metavar="DIR", help="of a fine-tuned MMET")
     add("--extras", default="search", help="of the library (default: search)")
     add("--json", type=Path, metavar="FILE")
     return parser.parse_args(list(argv))

@@ -24,9 +24,8 @@ PROGRAMS = {
 }
 
 
-def test_the_page_from_top_to_bottom(tmp_path, write_model, monkeypatch, capsys):
+def test_the_page_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     pytest.importorskip("faiss")
-    write_model(tmp_path / "runs" / "finetune" / "best")
     monkeypatch.chdir(tmp_path)
     said, statuses = [], {}
     for language, text in BLOCK.findall(PAGE):
