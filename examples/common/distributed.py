@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 from examples.common.checks import check_choice
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
@@ -36,11 +36,26 @@ def make_accelerator(precision: str = "no", compiler: str = "no") -> Accelerator
     accelerator = Accelerator(
         mixed_precision=precision, kwargs_handlers=[kwargs], dynamo_backend=compiler
     )
+    check_engine(accelerator)
     if accelerator.device.type == "cpu":
         # otherwise threads add the gradients of repeated rows in the order in which they come to it
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return accelerator
+
+
+def check_engine(accelerator: Accelerator) -> None:
+    """Raises a ValueError if accelerate would wrap the model in a way that the recipes' checkpoints do not know."""
+    kind = accelerator.distributed_type
+    if kind in (
+        DistributedType.FSDP,
+        DistributedType.DEEPSPEED,
+        DistributedType.MEGATRON_LM,
+    ):
+        raise ValueError(
+            f"accelerate was told to use {kind.value}, which the recipes do not; launch them without it, and with "
+            "loop.shard=true to share weights and optimizer out over the processes"
+        )
 
 
 class _Gather(torch.autograd.Function):

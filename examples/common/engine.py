@@ -19,6 +19,7 @@ from examples.common.logging import MetricsLogger
 from examples.common.loss_shares import RowCounter
 from examples.common.optim import Schedule, set_learning_rate
 from examples.common.run_checkpoints import finished_steps, RunCheckpoints, Saved
+from examples.common.sharding import is_sharded, whole_weights
 from examples.common.signals import StopSignals
 from examples.common.skipped_steps import SkippedSteps
 from examples.common.training_step import LossFunction, TrainingStep
@@ -50,6 +51,8 @@ class LoopConfig:
     keep: int = 2  # how many checkpoints stay
     # keep only the inputs of transformer layers for the backward pass: a third more time for much less memory
     checkpoint_activations: bool = False
+    # share weights, gradients and optimizer out over the processes (FSDP2), for models that do not fit otherwise
+    shard: bool = False
     # torch.compile's backend, such as inductor; no for none. The first steps then take minutes
     compile: str = "no"
 
@@ -104,7 +107,9 @@ class Trainer:
         self.step = 0
         self.best: Optional[Dict[str, float]] = None
         self.stop_signal: Optional[int] = None
-        self.checkpoints = RunCheckpoints(directory, model, saved, loop.keep)
+        self.checkpoints = RunCheckpoints(
+            directory, model, saved, loop.keep, accelerator.is_main_process
+        )
         self.skipped = SkippedSteps(directory, accelerator, loop.max_skipped)
         self._last_batch_size = 0
 
@@ -143,7 +148,12 @@ class Trainer:
         is_main = self.accelerator.is_main_process
         is_alone = self.accelerator.num_processes == 1
         signals = StopSignals(is_main)
-        model, self.optimizer = self.accelerator.prepare(self.model, self.optimizer)
+        model = self.accelerator.prepare_model(
+            # what is shared out needs no wrapper that adds up gradients
+            self.model,
+            evaluation_mode=is_sharded(self.model),
+        )
+        self.optimizer = self.accelerator.prepare_optimizer(self.optimizer)
         take_step = TrainingStep(
             self.accelerator,
             model,
@@ -209,26 +219,25 @@ class Trainer:
 
     def _evaluate(self, evaluate: Evaluate, logger: MetricsLogger) -> None:
         self.model.eval()
-        metrics = evaluate()
+        with whole_weights(self.model):
+            metrics = evaluate()
         logger.write(self.step, metrics)
         shown = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         watched = self.checkpoints.saved.watched
         logger.message(f"step {self.step}, {watched}: {shown}")
         if self.best is None or metrics["selection"] > self.best["selection"]:
             self.best = {**metrics, "step": self.step}
-            if self.accelerator.is_main_process:
-                self.checkpoints.save_best(self.step, self.best)
+            self.checkpoints.save_best(self.step, self.best)
 
     def _save(self) -> None:
-        if self.accelerator.is_main_process:
-            scaler = self.accelerator.scaler
-            self.checkpoints.save(
-                self.step,
-                self.optimizer,
-                self.best,
-                skipped=self.skipped.state,
-                scaler=None if scaler is None else scaler.state_dict(),
-            )
+        scaler = self.accelerator.scaler
+        self.checkpoints.save(
+            self.step,
+            self.optimizer,
+            self.best,
+            skipped=self.skipped.state,
+            scaler=None if scaler is None else scaler.state_dict(),
+        )
         self.accelerator.wait_for_everyone()
 
     def _is_due(self, every: int) -> bool:

@@ -108,17 +108,17 @@ def _fused(
 ) -> torch.optim.Optimizer:
     """Each step in one pass over the weights, which reads and writes each number once, where torch can."""
     make: Callable[..., torch.optim.Optimizer] = kind
-    sorts = {
-        (weight.device, weight.dtype) for group in groups for weight in group["params"]
+    weights = [weight for group in groups for weight in group["params"]]
+    smallest = {
+        (type(weight.data), weight.device, weight.dtype): weight
+        for weight in sorted(weights, key=torch.numel, reverse=True)
     }
-    tried = [
-        nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
-        for device, dtype in sorts
-    ]
+    tried = [nn.Parameter(torch.zeros_like(weight)) for weight in smallest.values()]
     for weight in tried:
         weight.grad = torch.zeros_like(weight)
     try:
-        # torch 2.3 has no such kernel for a CPU, and says so only when it is to be run
+        # torch 2.3 has no such kernel for a CPU, that of SGD none for weights that are shared out over processes, and
+        # they say so only when they are to be run
         make(tried, fused=True, **settings).step()
     except RuntimeError:
         return make(groups, **settings)

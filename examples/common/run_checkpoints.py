@@ -12,6 +12,7 @@ from typing import Any, Dict, Mapping, Optional
 
 import torch
 from examples.common.selection import selection_stamp, VALIDATION_SPLIT
+from examples.common.sharding import gather_tensors, is_sharded, share_like
 from torch import nn
 from torchmultimodal_reid.utils.checkpoint import Checkpoint, write_checkpoint
 from torchmultimodal_reid.utils.optimizer_state import (
@@ -49,15 +50,23 @@ class RunCheckpoints:
         model (nn.Module): Whose weights they hold.
         saved (Saved): What else they hold.
         keep (int): How many stay, beside the best.
+        writes (bool): Whether this is the process that writes; the others hand it their parts of a model that is
+            shared out, so that all have to call what saves. Default: True
     """
 
     def __init__(
-        self, directory: Path, model: nn.Module, saved: Saved, keep: int
+        self,
+        directory: Path,
+        model: nn.Module,
+        saved: Saved,
+        keep: int,
+        writes: bool = True,
     ) -> None:
         self.directory = directory
         self.model = model
         self.saved = saved
         self.keep = keep
+        self.writes = writes
 
     def save(
         self,
@@ -68,11 +77,17 @@ class RunCheckpoints:
     ) -> None:
         """Writes the checkpoint after ``step`` finished steps, and deletes those that are too many by it."""
         state = optimizer_state(optimizer, list(self.model.named_parameters()))
+        tensors = {
+            "model": gather_tensors(self.model.state_dict()),
+            "optimizer": gather_tensors(state.tensors),
+        }
+        if not self.writes:
+            return
         folder = self.directory / CHECKPOINTS
         folder.mkdir(exist_ok=True)
         write_checkpoint(
             folder / step_name(step),
-            {"model": self.model.state_dict(), "optimizer": state.tensors},
+            tensors,
             {
                 **self.saved.metadata,
                 "step": step,
@@ -87,9 +102,12 @@ class RunCheckpoints:
 
     def save_best(self, step: int, best: Mapping[str, float]) -> None:
         """Writes the weights alone to where the best ones lie."""
+        tensors = {"model": gather_tensors(self.model.state_dict())}
+        if not self.writes:
+            return
         write_checkpoint(
             self.directory / BEST,
-            {"model": self.model.state_dict()},
+            tensors,
             {
                 **self.saved.metadata,
                 "step": step,
@@ -110,15 +128,27 @@ class RunCheckpoints:
                 f"{checkpoint.path}: the run drew its samples from other shards, or from a folder; resume it with what "
                 "it was begun with, data.shards or data.root, or begin a new one"
             )
-        load_state_dict(
-            self.model, checkpoint.tensors["model"], source=str(checkpoint.path)
-        )
+        self._restore_weights(checkpoint)
+        parameters = dict(self.model.named_parameters())
         load_optimizer_state(
             optimizer,
-            list(self.model.named_parameters()),
-            checkpoint.tensors["optimizer"],
+            parameters.items(),
+            {
+                key: share_like(tensor, parameters.get(key.partition("/")[2], tensor))
+                for key, tensor in checkpoint.tensors["optimizer"].items()
+            },
             checkpoint.metadata["optimizer"],
         )
+
+    def _restore_weights(self, checkpoint: Checkpoint) -> None:
+        weights = checkpoint.tensors["model"]
+        if is_sharded(self.model):
+            own = self.model.state_dict()
+            self.model.load_state_dict(
+                {name: share_like(weights[name], own[name]) for name in own}
+            )
+        else:
+            load_state_dict(self.model, weights, source=str(checkpoint.path))
 
     def result(self, step: int) -> Path:
         """The checkpoint to go on with: the best on what was watched, or the last where nothing was evaluated."""

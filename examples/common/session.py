@@ -26,6 +26,7 @@ from examples.common.optim import (
 from examples.common.patient_loader import PatientLoader
 from examples.common.run import check_run, prepare_run
 from examples.common.run_checkpoints import find_checkpoint, Saved
+from examples.common.sharding import shard_model
 from torch import nn
 from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
 from torchmultimodal_reid.utils.activation_checkpointing import checkpoint_activations
@@ -77,6 +78,8 @@ class Session(NamedTuple):
             checkpoint_activations(
                 model, partial(attention_kernel, self.accelerator.device)
             )
+        if loop.shard:
+            shard_model(model, self.accelerator)
         trainer = Trainer(
             self.directory,
             self.accelerator,

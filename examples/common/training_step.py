@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from examples.common.distributed import highest_over_processes
 from examples.common.loss_shares import loss_shares, RowCounter
+from examples.common.sharding import whole_tensor
 from torch import nn, Tensor
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
@@ -87,7 +88,7 @@ class TrainingStep:
         norm = self.accelerator.clip_grad_norm_(
             self.model.parameters(), self.largest_norm
         )
-        logged["gradient_norm"] = torch.as_tensor(norm).detach()
+        logged["gradient_norm"] = whole_tensor(torch.as_tensor(norm).detach())
         scaler = self.accelerator.scaler
         is_bad_loss, is_bad_gradient, stop_signal = self._agree(logged)
         is_skipped, is_overflow = bool(is_bad_loss or is_bad_gradient), False

@@ -20,6 +20,7 @@ from examples.common.pretraining_data import pretraining_data
 from examples.common.retrieval import Retrieval, validate
 from examples.common.run_checkpoints import finished_steps, Saved
 from examples.common.session import open_session, Session
+from examples.common.sharding import whole_weights
 from examples.common.sources import FileSource, Source
 from examples.mmet.definitions import PretrainConfig
 from examples.mmet.losses import PretrainingLosses
@@ -159,6 +160,9 @@ def main(argv: Optional[list] = None) -> None:
         ),
         checkpoint,
     )
+    if config.loop.shard:
+        # a forward pass bounds its own copy of a weight that is shared out
+        trainer.optimizer.register_step_post_hook(lambda *_: model.bound_logit_scale())
     losses = PretrainingLosses(normalize, config.losses, config.seed, model.draw_mask)
     evaluate: Optional[Evaluate] = None
     if validation is not None and config.loop.evaluate_every > 0:
@@ -171,10 +175,10 @@ def main(argv: Optional[list] = None) -> None:
     session.prepare_run()
     trainer.fit(loader, losses, evaluate, "pretrain", losses.count_rows)
 
-    if trainer.is_finished and config.losses["mmm_image"] > 0 and session.is_main:
+    if trainer.is_finished and config.losses["mmm_image"] > 0:
         unseen = source if validation is None else FileSource(validation.query)
-        with unseen.shown(SHOWN) as shown:
-            if shown:
+        with whole_weights(model), unseen.shown(SHOWN) as shown:
+            if shown and session.is_main:
                 picture = session.directory / "reconstruction.png"
                 draw_reconstruction(
                     model, shown, description, tokenizer, picture, SHOWN

@@ -13,6 +13,7 @@ than most jobs.
 import importlib
 import json
 import os
+import shutil
 import signal
 import sys
 from functools import partial
@@ -20,10 +21,12 @@ from pathlib import Path
 
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from examples.common import session
 from examples.common.distributed import leave_process_group, make_accelerator
 from examples.common.engine import LoopConfig, Trainer
 from examples.common.main import run_main
 from examples.common.run_checkpoints import Saved
+from examples.common.sharding import shard_model
 from torch import nn
 from torchmultimodal_reid.data.collate import PersonBatch
 from torchmultimodal_reid.models import vtbr
@@ -31,6 +34,7 @@ from torchmultimodal_reid.models.mmet import mmet
 from torchmultimodal_reid.models.saved import MMET_BUILDERS
 from torchmultimodal_reid.models.saved_vtbr import VTBR_MODELS
 from torchmultimodal_reid.modules.encoders.cnn_grid import CNNGrid
+from torchmultimodal_reid.utils.step_checkpoints import step_checkpoints
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # noqa: F821
@@ -139,9 +143,32 @@ TOYS = {
 }
 
 
+def note_share(model, accelerator):
+    """Shares a model out, and writes how many numbers of how many this process has then."""
+    shard_model(model, accelerator)
+    weights = list(model.parameters())
+    counts = [
+        sum(weight.to_local().numel() for weight in weights),
+        sum(weight.numel() for weight in weights),
+    ]
+    (output,) = (one[7:] for one in sys.argv if one.startswith("output="))
+    path = Path(f"{output} share {accelerator.process_index}.json")
+    path.write_text(json.dumps(counts))
+
+
+session.shard_model = note_share
+
+
 def start(program, arguments):
     if program in TOYS:
         toy(arguments[0], TOYS[program])
+        return
+    if program == "cut":
+        whole, output = arguments
+        shutil.copytree(whole, output)
+        step, path = step_checkpoints(Path(output) / "checkpoints")[-1]
+        assert step == 5
+        shutil.rmtree(path)
         return
     recipe = importlib.import_module(program)
     for name in ("draw_reconstruction", "draw_captions", "save_figure"):

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from examples.common.sharding import IS_AVAILABLE
 from torchmultimodal_reid.data.synthetic.__main__ import main as render
 from torchmultimodal_reid.utils.checkpoint import read_checkpoint
 
@@ -70,6 +71,15 @@ PARTS = [
     for recipe in ("mmet masked", "vtbr captions")
     for world, parts in ((1, 1), (1, 2), (1, 4), (2, 2))
 ]
+SHARDED = [
+    (recipe, world)
+    for recipe in ("mmet pretrain", "mmet finetune", "vtbr pretrain", "vtbr finetune")
+    for world in (2, 4)
+    if IS_AVAILABLE
+]
+needs_sharding = pytest.mark.skipif(not IS_AVAILABLE, reason="needs torch 2.6")
+# an optimizer with a state, and looks at the validation split
+WATCHED = ["optimizer.name=adamw", "data.validation_share=0.3", "loop.evaluate_every=2"]
 TOYS = ["one is not finite", "one is told to stop"]
 
 
@@ -87,23 +97,58 @@ def make_jobs(data, folder):
         {"program": toy, "arguments": [str(folder / toy)], "processes": [0, 1, 2, 3]}
         for toy in TOYS
     ]
+    runs = [
+        (recipe, world, f"{recipe} {world} {parts}", [f"loop.accumulate={parts}"])
+        for recipe, world, parts in WORLDS + PARTS
+    ]
+    runs += [
+        (recipe, world, f"{recipe} {world} sharded", ["loop.shard=true"])
+        for recipe, world in SHARDED
+    ]
     turns = {world: 0 for world in PROCESSES}
-    for recipe, world, parts in sorted(WORLDS + PARTS, key=lambda run: -run[1]):
-        name, *more = RECIPES[recipe]
-        family, kind = name.split(".")
-        config = CONFIGS / family / "configs" / f"debug_{kind}.yaml"
-        output = folder / f"{recipe} {world} {parts}"
-        places = [f"data.root={data}", f"output={output}", f"loop.accumulate={parts}"]
+    for recipe, world, name, more in sorted(runs, key=lambda run: -run[1]):
         groups = PROCESSES[world]
-        jobs.append(
-            {
-                "program": f"examples.{name}",
-                "arguments": ["--config", str(config), *places, *COMMON, *more],
-                "processes": groups[turns[world] % len(groups)],
-            }
-        )
+        processes = groups[turns[world] % len(groups)]
+        jobs.append(recipe_job(recipe, data, folder / name, processes, *more))
         turns[world] += 1
+    if IS_AVAILABLE:
+        jobs += resumed_jobs(data, folder)
     return [{**job, "port": port} for job, port in zip(jobs, free_ports(len(jobs)))]
+
+
+def recipe_job(recipe, data, output, processes, *more):
+    name, *own = RECIPES[recipe]
+    family, kind = name.split(".")
+    config = CONFIGS / family / "configs" / f"debug_{kind}.yaml"
+    places = [f"data.root={data}", f"output={output}"]
+    return {
+        "program": f"examples.{name}",
+        "arguments": ["--config", str(config), *places, *COMMON, *own, *more],
+        "processes": processes,
+    }
+
+
+def resumed_jobs(data, folder):
+    """A run that is shared out, and what goes on from its last checkpoint but one: shared out again, and not."""
+    whole = folder / "whole"
+    sharded = [*WATCHED, "loop.shard=true"]
+    jobs = [
+        recipe_job("mmet pretrain", data, whole, [0, 1], *sharded),
+        recipe_job("mmet pretrain", data, folder / "not sharded", [2, 3], *WATCHED),
+    ]
+    for name, processes, shard in (
+        ("sharded again", [0, 1], "true"),
+        ("sharded no more", [0], "false"),
+    ):
+        output = folder / name
+        cut = {"program": "cut", "arguments": [str(whole), str(output)]}
+        job = recipe_job("mmet pretrain", data, output, processes, *WATCHED)
+        more = [f"loop.shard={shard}", "--resume", str(output)]
+        jobs += [
+            {**cut, "processes": [0]},
+            {**job, "arguments": [*job["arguments"], *more]},
+        ]
+    return jobs
 
 
 def run_all(jobs, folder):
@@ -156,6 +201,10 @@ def losses_of(run):
     ]
 
 
+def is_evaluation(line):
+    return "validation/selection" in line
+
+
 def weights_of(run, step=STEPS):
     path = run / "checkpoints" / f"step_{step:08d}"
     return read_checkpoint(path, groups=["model"]).tensors["model"]
@@ -184,6 +233,59 @@ def test_processes_change_nothing(recipe, world, folder):
 @pytest.mark.parametrize("recipe, world, parts", [run for run in PARTS if run[2] > 1])
 def test_parts_change_nothing(recipe, world, parts, folder):
     assert_same(folder / f"{recipe} {world} {parts}", folder / f"{recipe} 1 1")
+
+
+@pytest.mark.parametrize("recipe, world", SHARDED)
+def test_sharing_out_changes_nothing(recipe, world, folder):
+    assert_same(folder / f"{recipe} {world} sharded", folder / f"{recipe} 1 1")
+
+
+@pytest.mark.parametrize("recipe, world", SHARDED)
+def test_each_process_has_a_part(recipe, world, folder):
+    paths = sorted(folder.glob(f"{recipe} {world} sharded share *"))
+    own, whole = zip(*(json.loads(path.read_text()) for path in paths))
+    assert len(own) == world and set(whole) == {sum(own)}
+    # a weight's rows need not divide
+    assert max(own) < 1.1 * sum(own) / world
+
+
+@needs_sharding
+def test_what_is_shared_out_is_evaluated(folder):
+    lines, expected = (
+        {line["step"]: line for line in losses_of(folder / name) if is_evaluation(line)}
+        for name in ("whole", "not sharded")
+    )
+    assert list(expected) == [2, 4, 5]
+    assert lines == expected
+
+
+@needs_sharding
+def test_what_was_shared_out_is_resumed(folder):
+    assert losses_of(folder / "sharded again")[-2:] == losses_of(folder / "whole")[-2:]
+    for part in ("model.safetensors", "optimizer.safetensors"):
+        again, whole = (
+            (folder / name / "checkpoints" / f"step_{STEPS:08d}" / part).read_bytes()
+            for name in ("sharded again", "whole")
+        )
+        assert again == whole
+
+
+@needs_sharding
+def test_what_was_shared_out_is_resumed_as_a_whole(folder):
+    line, expected = (
+        losses_of(folder / name)[-2] for name in ("sharded no more", "whole")
+    )
+    assert line["step"] == STEPS and line == pytest.approx(expected, rel=1e-5)
+    # the moments are no longer those of a single step
+    moments, expected = (
+        read_checkpoint(folder / name / "checkpoints" / f"step_{STEPS:08d}").tensors[
+            "optimizer"
+        ]
+        for name in ("sharded no more", "whole")
+    )
+    assert moments.keys() == expected.keys()
+    for name, moment in moments.items():
+        assert difference(moment, expected[name]) <= 1e-4, name
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -130,7 +130,8 @@ class MMETForPretraining(nn.Module):
         self.masked_share = masked_share
         self.negative_share = negative_share
         self.max_logit_scale = max_logit_scale
-        self.log_logit_scale = nn.Parameter(torch.tensor(init_logit_scale).log())
+        # a row of one: weights that are shared out over processes (FSDP2) need a dimension
+        self.log_logit_scale = nn.Parameter(torch.tensor([init_logit_scale]).log())
 
     def forward(
         self,
@@ -142,7 +143,7 @@ class MMETForPretraining(nn.Module):
         generator: Optional[Draws] = None,
     ) -> MMETPretrainingOutput:
         check_modalities(image, text)
-        self._bound_logit_scale()
+        self.bound_logit_scale()
         whole = image, text, text_padding
         if mask is None:
             # not of the contrast: from here on image, text and identity are those of the masked stream
@@ -200,10 +201,11 @@ class MMETForPretraining(nn.Module):
     @property
     def logit_scale(self) -> Tensor:
         """The inverse temperature of the contrastive loss."""
-        return self.log_logit_scale.exp()
+        return self.log_logit_scale.squeeze(0).exp()
 
     @torch.no_grad()
-    def _bound_logit_scale(self) -> None:
+    def bound_logit_scale(self) -> None:
+        """Brings the inverse temperature back to its bound, as each forward pass begins by doing."""
         # the parameter itself, as in CLIP: a bound on what is made of it would have no gradient to come back by
         self.log_logit_scale.clamp_(max=math.log(self.max_logit_scale))
 
