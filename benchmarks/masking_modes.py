@@ -11,8 +11,8 @@
 ``make demo`` renders the source domain. Each run is the demonstration's pretraining with a tenth of the people held
 out; at its end they are searched by an image and by a caption, with the embeddings of the contrast. "drop" sees the
 whole batch masked, for all losses in one pass, as FLIP does; "replace" sees a quarter of it masked, and contrasts all
-of it unmasked, as the demonstration does. Equal time is as many steps of "drop" as fit into the time of "replace", by the
-images a second of the runs in equal steps. A run that is there already is not made again.
+of it unmasked, as the demonstration does. Equal time is as many steps of "drop" as fit into the time of "replace", by
+the images a second of the runs in equal steps. A run that is there already is not made again.
 """
 
 import argparse
