@@ -126,24 +126,26 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
 
-    def train(name: str, mode: str, steps: int) -> List[List[Dict[str, Any]]]:
-        folders = [
-            arguments.output / f"seed{seed}" / name for seed in range(arguments.seeds)
-        ]
-        return [
-            pretrain(arguments.datasets, folder, mode, seed, steps, arguments.more)
-            for seed, folder in enumerate(folders)
-        ]
+    def train(seed: int, name: str, mode: str, steps: int) -> List[Dict[str, Any]]:
+        folder = arguments.output / f"seed{seed}" / name
+        return pretrain(arguments.datasets, folder, mode, seed, steps, arguments.more)
 
-    steps = arguments.steps
-    replace = train("replace", "replace", steps)
-    drop = train("drop", "drop", steps)
-    longer = equal_time_steps(steps, [*map(rate, replace)], [*map(rate, drop)])
+    steps, seeds = arguments.steps, range(arguments.seeds)
+    replace, drop = [], []
+    for (
+        seed
+    ) in (
+        seeds
+    ):  # one after the other, so that what else the machine does meets both alike
+        replace.append(train(seed, "replace", "replace", steps))
+        drop.append(train(seed, "drop", "drop", steps))
+    more = equal_time_steps(steps, [*map(rate, replace)], [*map(rate, drop)])
+    # named by its steps: another measurement of the speed asks for another run
+    equal_time = [train(seed, f"drop-{more}", "drop", more) for seed in seeds]
     rows = [
         summarise("replace", steps, replace),
         summarise("drop, equal steps", steps, drop),
-        # named by its steps: another measurement of the speed asks for another run
-        summarise("drop, equal time", longer, train(f"drop-{longer}", "drop", longer)),
+        summarise("drop, equal time", more, equal_time),
     ]
     write_results(arguments.output / "masking_modes.json", rows)
     print(
