@@ -132,11 +132,8 @@ def main() -> None:
 
     steps, seeds = arguments.steps, range(arguments.seeds)
     replace, drop = [], []
-    for (
-        seed
-    ) in (
-        seeds
-    ):  # one after the other, so that what else the machine does meets both alike
+    # by turns, so that what else the machine does meets both alike
+    for seed in seeds:
         replace.append(train(seed, "replace", "replace", steps))
         drop.append(train(seed, "drop", "drop", steps))
     more = equal_time_steps(steps, [*map(rate, replace)], [*map(rate, drop)])
