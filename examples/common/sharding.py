@@ -60,14 +60,14 @@ def shard_model(model: nn.Module, accelerator: Accelerator) -> nn.Module:
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
     for weight in model.parameters():
         weight.data = weight.data.contiguous()  # those of a CNN may be channels last
-    before = None
-    for layer in _layers(model):
+    layers = _layers(model)
+    for layer in reversed(layers):  # what is inside another goes first
         fully_shard(layer, mesh=mesh, reshard_after_forward=True)
-        # What comes next in a backward pass is said, not guessed from the forward passes before it: in an evaluation
-        # those differ between processes, which would then wait for each other for ever.
-        sharded: Any = layer
-        sharded.set_modules_to_backward_prefetch([before or layer])
-        before = layer
+    # What comes next in a backward pass is said, not guessed from the forward passes before it: in an evaluation those
+    # differ between processes, which would then wait for each other for ever.
+    sharded: List[Any] = [*layers]
+    for layer, before in zip(sharded, sharded[:1] + sharded):
+        layer.set_modules_to_backward_prefetch([before])
     fully_shard(model, mesh=mesh, reshard_after_forward=False)
     return model
 

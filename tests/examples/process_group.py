@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -143,6 +144,18 @@ TOYS = {
 }
 
 
+def cut(whole, output):
+    """Copies a run without its last checkpoint; the first process does, and the others wait for it."""
+    if os.environ.get("RANK", "0") == "0":
+        copy = shutil.copytree(whole, f"{output} copy")
+        step, path = step_checkpoints(Path(copy) / "checkpoints")[-1]
+        assert step == 5
+        shutil.rmtree(path)
+        os.rename(copy, output)
+    while not Path(output).is_dir():
+        time.sleep(0.01)
+
+
 def note_share(model, accelerator):
     """Shares a model out, and writes how many numbers of how many this process has then."""
     shard_model(model, accelerator)
@@ -164,11 +177,7 @@ def start(program, arguments):
         toy(arguments[0], TOYS[program])
         return
     if program == "cut":
-        whole, output = arguments
-        shutil.copytree(whole, output)
-        step, path = step_checkpoints(Path(output) / "checkpoints")[-1]
-        assert step == 5
-        shutil.rmtree(path)
+        cut(*arguments)
         return
     recipe = importlib.import_module(program)
     for name in ("draw_reconstruction", "draw_captions", "save_figure"):

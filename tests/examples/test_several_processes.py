@@ -145,7 +145,7 @@ def resumed_jobs(data, folder):
         job = recipe_job("mmet pretrain", data, output, processes, *WATCHED)
         more = [f"loop.shard={shard}", "--resume", str(output)]
         jobs += [
-            {**cut, "processes": [0]},
+            {**cut, "processes": processes},
             {**job, "arguments": [*job["arguments"], *more]},
         ]
     return jobs
