@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from benchmarks.measuring import write_results
-from examples.common.demonstration import run
+from benchmarks.recipe_runs import spread, train
 from examples.demo import CONFIGS
 from tabulate import tabulate
 
@@ -39,15 +39,14 @@ def pretrain(
     """The lines of ``metrics.jsonl`` of a run, which is made if it is not there."""
     # the picture is what a run leaves last
     if not (folder / "reconstruction.png").is_file():
-        run(
+        train(
             "examples.mmet.pretrain",
-            *(["--resume", str(folder)] if folder.is_dir() else []),
-            *("--config", f"{CONFIGS}/demo_pretrain.yaml"),
+            f"{CONFIGS}/demo_pretrain.yaml",
+            folder,
             f"data.root={datasets / 'source'}",
             "data.validation_share=0.1",
             f"loop.steps={steps}",
             f"loop.evaluate_every={steps}",
-            f"output={folder}",
             f"seed={seed}",
             *MODES[mode],
             *more,
@@ -99,12 +98,6 @@ def table(rows: Sequence[Dict[str, Any]]) -> str:
     return tabulate(lines, header, disable_numparse=True)
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{100 * statistics.mean(values):.1f} ± {100 * deviation:.1f}"
-
-
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.masking_modes")
     add = parser.add_argument
@@ -126,7 +119,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
 
-    def train(seed: int, name: str, mode: str, steps: int) -> List[Dict[str, Any]]:
+    def lines(seed: int, name: str, mode: str, steps: int) -> List[Dict[str, Any]]:
         folder = arguments.output / f"seed{seed}" / name
         return pretrain(arguments.datasets, folder, mode, seed, steps, arguments.more)
 
@@ -134,11 +127,11 @@ def main() -> None:
     replace, drop = [], []
     # by turns, so that what else the machine does meets both alike
     for seed in seeds:
-        replace.append(train(seed, "replace", "replace", steps))
-        drop.append(train(seed, "drop", "drop", steps))
+        replace.append(lines(seed, "replace", "replace", steps))
+        drop.append(lines(seed, "drop", "drop", steps))
     more = equal_time_steps(steps, [*map(rate, replace)], [*map(rate, drop)])
     # named by its steps: another measurement of the speed asks for another run
-    equal_time = [train(seed, f"drop-{more}", "drop", more) for seed in seeds]
+    equal_time = [lines(seed, f"drop-{more}", "drop", more) for seed in seeds]
     rows = [
         summarise("replace", steps, replace),
         summarise("drop, equal steps", steps, drop),

@@ -18,6 +18,7 @@ import statistics
 from pathlib import Path
 from typing import Dict, List
 
+from benchmarks.recipe_runs import train as train_recipe
 from examples.common.demonstration import read_results, run
 from examples.demo import CONFIGS, DOMAINS
 from tabulate import tabulate
@@ -33,22 +34,25 @@ def train(datasets: Path, output: Path, seed: int) -> None:
     source = f"data.root={datasets / 'source'}"
     pretrained = output / "pretrain"
     if not (pretrained / "reconstruction.png").is_file():
-        run(
+        train_recipe(
             "examples.mmet.pretrain",
-            *(["--resume", str(pretrained)] if pretrained.is_dir() else []),
-            *("--config", f"{CONFIGS}/demo_pretrain.yaml"),
-            *(source, f"output={pretrained}", f"seed={seed}"),
+            f"{CONFIGS}/demo_pretrain.yaml",
+            pretrained,
+            source,
+            f"seed={seed}",
         )
     for start in STARTS:
         folder = output / start
         if all((folder / name / "results.json").is_file() for name in DOMAINS):
             continue
         first = [f"pretrained={pretrained / 'best'}"] if start == "pretrained" else []
-        run(
+        train_recipe(
             "examples.mmet.finetune",
-            *(["--resume", str(folder)] if folder.is_dir() else []),
-            *("--config", f"{CONFIGS}/demo_finetune.yaml"),
-            *(source, f"output={folder}", f"seed={seed}", *first),
+            f"{CONFIGS}/demo_finetune.yaml",
+            folder,
+            source,
+            f"seed={seed}",
+            *first,
         )
         for name in DOMAINS:
             run(

@@ -17,11 +17,11 @@ A run that is there already is not made again, so the command can be stopped and
 
 import argparse
 import csv
-import statistics
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
 from benchmarks.measuring import write_results
+from benchmarks.recipe_runs import spread
 from benchmarks.vtbr_runs import finetune, image_metrics, pretrain
 from examples.common.demonstration import run, WORLD
 from tabulate import tabulate
@@ -166,15 +166,10 @@ def main() -> None:
 
 def table(results: Sequence[Dict[str, Any]]) -> str:
     lines = [
-        [row["start"], *(_spread(row[name]) for name in ("mAP", "rank1"))]
+        [row["start"], *(spread(row[name]) for name in ("mAP", "rank1"))]
         for row in results
     ]
     return tabulate(lines, ["start", "mAP", "rank-1"], disable_numparse=True)
-
-
-def _spread(values: Sequence[float]) -> str:
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{100 * statistics.mean(values):.1f} ± {100 * deviation:.1f}"
 
 
 if __name__ == "__main__":

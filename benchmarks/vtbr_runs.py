@@ -9,6 +9,7 @@
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 
+from benchmarks.recipe_runs import train
 from examples.common.demonstration import read_results, run
 from examples.demo_vtbr import CONFIGS
 from torchmultimodal_reid.utils.step_checkpoints import latest_checkpoint
@@ -59,10 +60,9 @@ def image_metrics(folder: Path) -> Dict[str, Any]:
 
 
 def _train(recipe: str, folder: Path, changes: Sequence[str]) -> None:
-    run(
+    train(
         f"examples.vtbr.{recipe}",
-        *(["--resume", str(folder)] if folder.is_dir() else []),
-        *("--config", f"{CONFIGS}/demo_{recipe}.yaml"),
+        f"{CONFIGS}/demo_{recipe}.yaml",
+        folder,
         *changes,
-        f"output={folder}",
     )

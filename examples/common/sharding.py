@@ -100,11 +100,7 @@ def whole_weights(model: nn.Module) -> Iterator[None]:
 
     Processes that each evaluate images of their own do not come to the same layer as often as each other.
     """
-    parts = [
-        part
-        for part in model.modules()
-        if IS_AVAILABLE and isinstance(part, FSDPModule)
-    ]
+    parts: List[Any] = [part for part in model.modules() if is_sharded(part)]
     for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
         part.unshard()

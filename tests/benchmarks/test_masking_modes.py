@@ -7,7 +7,7 @@
 import json
 
 import pytest
-from benchmarks import masking_modes
+from benchmarks import masking_modes, recipe_runs
 from benchmarks.masking_modes import (
     equal_time_steps,
     final_metrics,
@@ -55,7 +55,7 @@ def test_table():
 @pytest.mark.parametrize("mode", masking_modes.MODES)
 def test_a_run_that_is_there_is_not_made_again(mode, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(masking_modes, "run", lambda *words: asked.append(words))
+    monkeypatch.setattr(recipe_runs, "run", lambda *words: asked.append(words))
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 1}) + "\n")
     call = (tmp_path, tmp_path, mode, 1, 40, ["precision=no"])
     assert pretrain(*call) == [{"step": 1}]

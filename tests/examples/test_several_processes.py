@@ -205,9 +205,16 @@ def is_evaluation(line):
     return "validation/selection" in line
 
 
+def checkpoint_of(run, step=STEPS):
+    return run / "checkpoints" / f"step_{step:08d}"
+
+
+def tensors_of(run, group, step=STEPS):
+    return read_checkpoint(checkpoint_of(run, step), groups=[group]).tensors[group]
+
+
 def weights_of(run, step=STEPS):
-    path = run / "checkpoints" / f"step_{step:08d}"
-    return read_checkpoint(path, groups=["model"]).tensors["model"]
+    return tensors_of(run, "model", step)
 
 
 def difference(one, other):
@@ -264,7 +271,7 @@ def test_what_was_shared_out_is_resumed(folder):
     assert losses_of(folder / "sharded again")[-2:] == losses_of(folder / "whole")[-2:]
     for part in ("model.safetensors", "optimizer.safetensors"):
         again, whole = (
-            (folder / name / "checkpoints" / f"step_{STEPS:08d}" / part).read_bytes()
+            (checkpoint_of(folder / name) / part).read_bytes()
             for name in ("sharded again", "whole")
         )
         assert again == whole
@@ -278,10 +285,7 @@ def test_what_was_shared_out_is_resumed_as_a_whole(folder):
     assert line["step"] == STEPS and line == pytest.approx(expected, rel=1e-5)
     # the moments are no longer those of a single step
     moments, expected = (
-        read_checkpoint(folder / name / "checkpoints" / f"step_{STEPS:08d}").tensors[
-            "optimizer"
-        ]
-        for name in ("sharded no more", "whole")
+        tensors_of(folder / name, "optimizer") for name in ("sharded no more", "whole")
     )
     assert moments.keys() == expected.keys()
     for name, moment in moments.items():
