@@ -8,9 +8,9 @@ from typing import NamedTuple, Optional
 
 from torch import nn, Tensor
 from torchmultimodal_reid.modules.losses.masked_prediction import (
-    at_least_float,
     MaskedClassificationLoss,
 )
+from torchmultimodal_reid.utils.precision import at_least_float
 
 
 class CaptioningLossOutput(NamedTuple):

@@ -6,6 +6,10 @@
 
 from torch import nn, Tensor
 from torch.nn import functional as F
+from torchmultimodal_reid.modules.losses.summed_cross_entropy import (
+    summed_cross_entropy,
+)
+from torchmultimodal_reid.utils.precision import at_least_float
 
 
 class MaskedRegressionLoss(nn.Module):
@@ -58,11 +62,4 @@ class MaskedClassificationLoss(nn.Module):
             raise ValueError(
                 f"logits must be (m, classes) and target (m,), got {tuple(logits.shape)} and {tuple(target.shape)}"
             )
-        return F.cross_entropy(at_least_float(logits), target, reduction="sum") / max(
-            logits.shape[0], 1
-        )
-
-
-def at_least_float(tensor: Tensor) -> Tensor:
-    """Half precision becomes float32, anything better stays as it is."""
-    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
+        return summed_cross_entropy(logits, target) / max(logits.shape[0], 1)
