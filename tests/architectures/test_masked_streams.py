@@ -68,9 +68,16 @@ def test_encoders_see_visible_tokens_only(build, pairs, ragged):
     assert seen == {"image": 8, "text": 6, "mm": 15}
 
 
+def fuse(mmet, encoded):
+    """All of the multimodal encoder's tokens of what a stream encoded."""
+    return mmet.encode_multimodal(
+        encoded.image, encoded.text, encoded.text_padding, encoded.image_padding
+    )
+
+
 def test_visible_tokens_are_those_of_the_transformer_alone(build, pairs, ragged):
     mmet, stream = (model := build().eval()).mmet, model.stream
-    got = stream(mmet, *pairs[:3], ragged)
+    got = stream.encode(mmet, *pairs[:3], ragged)
     encoder = mmet.image_encoder
     tokens = encoder.embeddings(pairs.image[2:3]).embeddings[:, [0, 4, 5, 6, 7, 8]]
     expected = encoder.norm(encoder.encoder(tokens).last_hidden_state)
@@ -86,11 +93,11 @@ def test_nothing_hidden_is_the_pass_that_sees_everything(build, pairs):
     mmet = model.mmet
     expected, nothing = mmet(*pairs[:3]), MultimodalMask()
     for mask in (nothing, mmet.draw_mask(pairs.image, pairs.text)):
-        got = model.stream(mmet, *pairs[:3], mask)
+        got = model.stream.encode(mmet, *pairs[:3], mask)
         assert_close(got.image.tokens, expected.image.tokens)
         words = ~pairs.text_padding
         assert_close(got.text.tokens[words], expected.text.tokens[words])
-        assert_close(got.fused[:, 0], expected.multimodal[:, 0])
+        assert_close(fuse(mmet, got)[:, 0], expected.multimodal[:, 0])
 
 
 def test_a_sample_is_the_same_whoever_else_is_in_the_batch(build, pairs, ragged):
@@ -250,5 +257,13 @@ class TestNegatives:
             (image, _), mask = row(pairs, ragged, i)
             (_, text), other = row(pairs, ragged, 0)
             mask = MultimodalMask(mask.masked_patches, *other[1:])
-            alone = model.stream(model.mmet, image, text, None, mask)
-            assert_close(got, model.itm_head(alone.fused[0, 0]))
+            alone = model.stream.encode(model.mmet, image, text, None, mask)
+            assert_close(got, model.itm_head(fuse(model.mmet, alone)[0, 0]))
+
+    def test_right_and_wrong_pairs_are_fused_in_one_pass(self, build, pairs):
+        model, sizes = build(), []
+        model.mmet.mm_encoder.register_forward_pre_hook(
+            lambda module, inputs: sizes.append(len(inputs[0]))
+        )
+        itm = model(*pairs).itm
+        assert sizes == [len(itm.logits)] == [8]

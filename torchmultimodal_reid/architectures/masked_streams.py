@@ -28,64 +28,83 @@ class MaskedTokens(NamedTuple):
     fused_text: Optional[Tensor]  # shape: (m, d), of the multimodal encoder
 
 
-class StreamOutput(NamedTuple):
-    """The encoders' outputs on what is not hidden, and the tokens that the heads predict the hidden from."""
+class SplitTokens(NamedTuple):
+    """Which tokens of one modality are visible and which hidden, and what a decoder needs to know of their places."""
+
+    visible: TokenSelection
+    masked: TokenSelection
+    positions: Tensor  # shape: (b, k, d), of the visible tokens
+    queries: Tensor  # shape: (b, m, d), mask tokens at the places of the hidden ones
+
+
+class EncodedStream(NamedTuple):
+    """The unimodal encoders' outputs on what is not hidden, which the multimodal encoder reads."""
 
     image: Optional[EncoderOutput]
     text: Optional[EncoderOutput]
-    image_padding: Optional[Tensor]  # bool, True at padding among the image's tokens
-    text_padding: Optional[Tensor]  # bool, True at padding among the text's tokens
-    fused: Tensor  # shape: (b, 1 + n_image + n_text, d), [CLS_M] first
-    masked: MaskedTokens
+    image_padding: Optional[Tensor] = None  # bool, True at padding among the tokens
+    text_padding: Optional[Tensor] = None  # the same of the text
+    patches: Optional[SplitTokens] = None  # where tokens were left out
+    words: Optional[SplitTokens] = None
 
 
 class MaskedStream(Protocol):
     """What :class:`~torchmultimodal_reid.architectures.mmet_pretraining.MMETForPretraining` asks of a masked stream."""
 
-    def __call__(
+    def encode(
         self,
         mmet: MMET,
         image: Optional[Tensor],
         text: Optional[Tensor],
         text_padding: Optional[Tensor],
         mask: MultimodalMask,
-    ) -> StreamOutput:
-        """One pass of ``mmet`` over a batch of images, of captions, or of pairs, without what ``mask`` hides."""
+    ) -> EncodedStream:
+        """A batch of images, of captions, or of pairs through the unimodal encoders, without what ``mask`` hides."""
+        ...
+
+    def complete(
+        self, encoded: EncodedStream, fused: Tensor, mask: MultimodalMask
+    ) -> MaskedTokens:
+        """What the heads predict the hidden from.
+
+        Args:
+            encoded (EncodedStream): From :meth:`encode`.
+            fused (Tensor): What the multimodal encoder made of it, ``(b, 1 + n_image + n_text, d)``, [CLS_M] first.
+            mask (MultimodalMask): What was hidden.
+        """
         ...
 
 
 class ReplaceStream(nn.Module):
     """Mask tokens stand where patches and words are hidden, in all encoders, as in FLAVA
     (https://arxiv.org/abs/2112.04482). The encoders themselves find out what is hidden; there is no decoder.
-
-    Inputs:
-        mmet (MMET): The encoders.
-        image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
-        text (Optional[Tensor]): Token ids of shape ``(b, s)``.
-        text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
-        mask (MultimodalMask): What to hide.
     """
 
-    def forward(
+    def encode(
         self,
         mmet: MMET,
         image: Optional[Tensor],
         text: Optional[Tensor],
         text_padding: Optional[Tensor],
         mask: MultimodalMask,
-    ) -> StreamOutput:
-        seen = mmet(image, text, text_padding, mask)
-        fused_image, fused_text = split_fused(seen.multimodal, seen.image, seen.text)
-        patches = None if seen.image is None else seen.image.tokens[:, 1:]
-        words = None if seen.text is None else seen.text.tokens
-        masked = MaskedTokens(
+    ) -> EncodedStream:
+        return EncodedStream(
+            None if image is None else mmet.encode_image(image, mask),
+            None if text is None else mmet.encode_text(text, text_padding, mask),
+            text_padding=text_padding,
+        )
+
+    def complete(
+        self, encoded: EncodedStream, fused: Tensor, mask: MultimodalMask
+    ) -> MaskedTokens:
+        fused_image, fused_text = split_fused(fused, encoded.image, encoded.text)
+        patches = None if encoded.image is None else encoded.image.tokens[:, 1:]
+        words = None if encoded.text is None else encoded.text.tokens
+        return MaskedTokens(
             _rows(patches, mask.masked_patches),
             _rows(words, mask.masked_tokens),
             _rows(fused_image, mask.masked_patches),
             _rows(fused_text, mask.masked_tokens),
-        )
-        return StreamOutput(
-            seen.image, seen.text, None, text_padding, seen.multimodal, masked
         )
 
 
@@ -109,12 +128,8 @@ class DropStream(nn.Module):
         text_decoder (Optional[nn.Module]): The same for the text encoder. Default: None.
         mm_decoder (Optional[nn.Module]): The same for the multimodal encoder. Default: None.
 
-    Inputs:
-        mmet (MMET): Its encoders honour ``DroppingImageEncoder`` and ``DroppingTextEncoder``.
-        image (Optional[Tensor]): Normalised images of shape ``(b, 3, h, w)``.
-        text (Optional[Tensor]): Token ids of shape ``(b, s)``.
-        text_padding (Optional[Tensor]): Bool of shape ``(b, s)``, True at padding.
-        mask (MultimodalMask): What to hide.
+    Its encoders honour :class:`~torchmultimodal_reid.modules.encoders.protocols.DroppingImageEncoder` and
+    :class:`~torchmultimodal_reid.modules.encoders.protocols.DroppingTextEncoder`.
     """
 
     def __init__(
@@ -132,14 +147,14 @@ class DropStream(nn.Module):
         self.text_decoder = text_decoder
         self.mm_decoder = mm_decoder
 
-    def forward(
+    def encode(
         self,
         mmet: MMET,
         image: Optional[Tensor],
         text: Optional[Tensor],
         text_padding: Optional[Tensor],
         mask: MultimodalMask,
-    ) -> StreamOutput:
+    ) -> EncodedStream:
         patches, words, encoded_image, encoded_text = None, None, None, None
         if image is not None:
             hidden = mask.masked_patches
@@ -161,25 +176,29 @@ class DropStream(nn.Module):
             words = split_tokens(self.text_tokens, hidden, visible)
             read = text if mask.masked_text is None else mask.masked_text
             encoded_text = mmet.text_encoder(read, visible=words.visible)
-        image_padding = None if patches is None else patches.visible.padding
-        text_padding = None if words is None else words.visible.padding
-        fused = mmet.encode_multimodal(
-            encoded_image, encoded_text, text_padding, image_padding
+        return EncodedStream(
+            encoded_image,
+            encoded_text,
+            None if patches is None else patches.visible.padding,
+            None if words is None else words.visible.padding,
+            patches,
+            words,
         )
-        masked = MaskedTokens(
-            _decode(self.image_decoder, encoded_image, patches),
-            _decode(self.text_decoder, encoded_text, words),
-            *self._decode_fused(fused, patches, words),
-        )
-        return StreamOutput(
-            encoded_image, encoded_text, image_padding, text_padding, fused, masked
+
+    def complete(
+        self, encoded: EncodedStream, fused: Tensor, mask: MultimodalMask
+    ) -> MaskedTokens:
+        return MaskedTokens(
+            _decode(self.image_decoder, encoded.image, encoded.patches),
+            _decode(self.text_decoder, encoded.text, encoded.words),
+            *self._decode_fused(fused, encoded.patches, encoded.words),
         )
 
     def _decode_fused(
         self,
         fused: Tensor,
-        patches: Optional["SplitTokens"],
-        words: Optional["SplitTokens"],
+        patches: Optional[SplitTokens],
+        words: Optional[SplitTokens],
     ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
         """Tokens at the hidden patches and at the hidden words: one call of the decoder asks for both."""
         if self.mm_decoder is None:
@@ -201,15 +220,6 @@ class DropStream(nn.Module):
             None if patches is None else next(rows),
             None if words is None else next(rows),
         )
-
-
-class SplitTokens(NamedTuple):
-    """Which tokens of one modality are visible and which hidden, and what a decoder needs to know of their places."""
-
-    visible: TokenSelection
-    masked: TokenSelection
-    positions: Tensor  # shape: (b, k, d), of the visible tokens
-    queries: Tensor  # shape: (b, m, d), mask tokens at the places of the hidden ones
 
 
 def split_tokens(tokens: MaskTokens, hidden: Tensor, visible: Tensor) -> SplitTokens:

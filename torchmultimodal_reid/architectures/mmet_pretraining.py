@@ -5,13 +5,14 @@
 # LICENSE file in the root directory of this source tree.
 
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import cast, NamedTuple, Optional, Tuple
 
 import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.architectures.masked_streams import (
+    EncodedStream,
+    MaskedStream,
     ReplaceStream,
-    StreamOutput,
 )
 from torchmultimodal_reid.architectures.mmet import check_modalities, MMET
 from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
@@ -150,16 +151,17 @@ class MMETForPretraining(nn.Module):
             image, text, text_padding, identity = self._share(*whole, identity)
             generator = self._shared_draws(generator, *whole)
             mask = self.mmet.draw_mask(image, text, generator)
-        stream: StreamOutput = self.stream(self.mmet, image, text, text_padding, mask)
+        stream = cast(MaskedStream, self.stream)
+        encoded = stream.encode(self.mmet, image, text, text_padding, mask)
         target = None
         if image is not None and self.image_targets is not None:
             with torch.no_grad():
                 target = self.image_targets(image)
 
         image_embedding, text_embedding = self._contrast(
-            *whole, stream.image, stream.text
+            *whole, encoded.image, encoded.text
         )
-        itm = None
+        negative = None
         if self.itm_head is not None and image is not None and text is not None:
             if identity is None:
                 raise ValueError(
@@ -172,8 +174,9 @@ class MMETForPretraining(nn.Module):
                 rows = self._shared_rows(len(similarity))
                 similarity = similarity[rows][:, rows]
             negative = hard_negatives(similarity, identity, identity, generator)
-            itm = self._match(stream, negative, generator)
-        tokens, patches, words = stream.masked, mask.masked_patches, mask.masked_tokens
+        fused, itm = self._fuse(encoded, negative, generator)
+        tokens = stream.complete(encoded, fused, mask)
+        patches, words = mask.masked_patches, mask.masked_tokens
         return MMETPretrainingOutput(
             mim=predict_masked(self.mim_head, tokens.image, target, patches),
             mlm=predict_masked(self.mlm_head, tokens.text, text, words),
@@ -253,35 +256,35 @@ class MMETForPretraining(nn.Module):
             ),
         )
 
-    def _match(
+    def _fuse(
         self,
-        stream: StreamOutput,
-        negative: Tensor,
+        encoded: EncodedStream,
+        negative: Optional[Tensor],
         generator: Optional[Draws],
-    ) -> MatchPrediction:
-        assert self.itm_head is not None
-        fused_cls = stream.fused[:, 0]
+    ) -> Tuple[Tensor, Optional[MatchPrediction]]:
+        """One pass of the multimodal encoder over the pairs, behind which come the wrong ones, if any are matched."""
+        image, text, image_padding, text_padding, *_ = encoded
+        if negative is None or self.itm_head is None:
+            fused = self.mmet.encode_multimodal(
+                image, text, text_padding, image_padding
+            )
+            return fused, None
+        assert image is not None and text is not None
         rows = (negative >= 0).nonzero().flatten()
         if self.negative_share < 1:
             order = uniform(negative.shape, generator, rows.device)[rows].argsort()
             rows = rows[order[: max(1, round(self.negative_share * len(negative)))]]
-        if len(rows) == 0:  # all are one person; attention takes no empty batch
-            is_match = torch.ones_like(negative, dtype=torch.bool)
-            return MatchPrediction(self.itm_head(fused_cls), is_match)
-        assert stream.image is not None and stream.text is not None
-        wrong_cls = self.mmet.encode_multimodal(
-            _take(stream.image, rows),
-            _take(stream.text, negative[rows]),
-            (
-                None
-                if stream.text_padding is None
-                else stream.text_padding[negative[rows]]
-            ),
-            None if stream.image_padding is None else stream.image_padding[rows],
-        )[:, 0]
-        logits = self.itm_head(torch.cat([fused_cls, wrong_cls]))
-        is_match = torch.arange(len(logits), device=logits.device) < len(fused_cls)
-        return MatchPrediction(logits, is_match)
+        own = torch.arange(len(negative), device=negative.device)
+        images, captions = torch.cat([own, rows]), torch.cat([own, negative[rows]])
+        fused = self.mmet.encode_multimodal(
+            _take(image, images),
+            _take(text, captions),
+            None if text_padding is None else text_padding[captions],
+            None if image_padding is None else image_padding[images],
+        )
+        is_match = torch.arange(len(fused), device=fused.device) < len(own)
+        match = MatchPrediction(self.itm_head(fused[:, 0]), is_match)
+        return fused[: len(own)], match
 
 
 def _take(encoded: EncoderOutput, rows: Tensor) -> EncoderOutput:
