@@ -125,8 +125,7 @@ def main() -> None:
     rows = [[name, f"{min(values):.2f}"] for name, values in seconds.items()]
     print(tabulate(rows, ["beam search", "best s"], disable_numparse=True))
     print(f"cached is {result['ratio']:.1f}x as fast, on {result['threads']} threads")
-    if arguments.json:
-        write_results(arguments.json, result)
+    write_results(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -113,10 +113,9 @@ def main() -> None:
     for name in arguments.models:
         results += measure_model(name, arguments)
     print(show(results))
-    if arguments.json:
-        settings = {key: str(value) for key, value in vars(arguments).items()}
-        settings["precision"] = "float32"
-        write_results(arguments.json, {"settings": settings, "rows": results})
+    settings = {key: str(value) for key, value in vars(arguments).items()}
+    settings["precision"] = "float32"
+    write_results(arguments.json, {"settings": settings, "rows": results})
 
 
 if __name__ == "__main__":

@@ -175,9 +175,8 @@ def main() -> None:
                 root, folder / "runs", arguments.steps, arguments.turns
             )
             print(show_waiting(results["waiting"]))
-    if arguments.json:
-        settings = {key: str(value) for key, value in vars(arguments).items()}
-        write_results(arguments.json, {"settings": settings, **results})
+    settings = {key: str(value) for key, value in vars(arguments).items()}
+    write_results(arguments.json, {"settings": settings, **results})
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-"""What the benchmarks of the evaluation share: sizes, synthetic features, time and memory."""
+"""What benchmarks share: sizes, synthetic features, time and memory, and what is written of them."""
 
 import json
 import time
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Tuple
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -61,12 +61,27 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def write_results(path: Path, results: Any) -> None:
-    """What was measured and on which machine, commit and versions, as JSON."""
+def write_results(path: Optional[Path], results: Any) -> None:
+    """Says which machine measured, and writes what it measured, the machine, commit and versions as JSON."""
+    environment = environment_stamp()
+    print(machine(environment))
+    if path is None:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"results": results, "environment": environment_stamp()}
+    content = {"results": results, "environment": environment}
     write_file_atomically(path, json.dumps(content, indent=2) + "\n")
     print(f"written: {path}")
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """A line that says what numbers were measured on and with, from an ``environment_stamp``."""
+    parts = [environment["processor"], f"{environment['threads']} threads"]
+    parts += [name for name in environment["devices"] if name != "cpu"]
+    parts.append(f"torch {environment['versions']['torch']}")
+    if environment["commit"] is not None:
+        changed = " with changes" if environment["dirty"] else ""
+        parts.append(f"commit {environment['commit'][:10]}{changed}")
+    return ", ".join(parts)
 
 
 def resident(key: str) -> int:

@@ -214,10 +214,9 @@ def main() -> None:
         print(f"measuring with {ratio:.0%} of the patches masked", file=sys.stderr)
         rows += compare(arguments, Size(**{**sizes, "patch_ratio": ratio}))
     print(show(rows))
-    if arguments.json:
-        sizes.pop("patch_ratio")
-        result = {"size": sizes, "rows": rows}
-        write_results(arguments.json, result)
+    sizes.pop("patch_ratio")
+    result = {"size": sizes, "rows": rows}
+    write_results(arguments.json, result)
 
 
 if __name__ == "__main__":

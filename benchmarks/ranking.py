@@ -168,8 +168,7 @@ def main() -> None:
             measure(size, arguments.noise, arguments.repeats, not arguments.no_argsort)
         )
     print(show(results))
-    if arguments.json:
-        write_results(arguments.json, results)
+    write_results(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -179,8 +179,7 @@ def main() -> None:
     print(f"measuring {size}", file=sys.stderr)
     result = measure(size, arguments.noise, arguments.repeats, layouts, arguments.exact)
     print(show(result))
-    if arguments.json:
-        write_results(arguments.json, result)
+    write_results(arguments.json, result)
 
 
 if __name__ == "__main__":

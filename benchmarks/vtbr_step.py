@@ -96,8 +96,7 @@ def main() -> None:
         )
     ]
     print(show(rows))
-    if arguments.json:
-        write_results(arguments.json, {"size": size._asdict(), "rows": rows})
+    write_results(arguments.json, {"size": size._asdict(), "rows": rows})
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 # LICENSE file in the root directory of this source tree.
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -45,6 +46,7 @@ def test_versions_and_devices_as_json():
     assert "torchmultimodal-nightly" in stamp["versions"]
     assert stamp["threads"] == torch.get_num_threads()
     assert len(stamp["devices"]) >= 1
+    assert f"{os.cpu_count()} cores" in stamp["processor"]
 
 
 def test_commit_and_dirty(checkout):

@@ -4,7 +4,9 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
+import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -53,8 +55,24 @@ def environment_stamp() -> Dict[str, Any]:
             torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
         ]
         or ["cpu"],
+        "processor": _processor(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _processor() -> str:
+    """The processor's name, the cores that there are, and its instructions for products in bfloat16."""
+    name, flags = platform.processor() or platform.machine(), ""
+    description = Path("/proc/cpuinfo")
+    if description.is_file():
+        lines = description.read_text().splitlines()
+        # of its first core; processors that are not x86 name fewer of these
+        fields = dict(
+            re.split(r"\s*:\s*", line, maxsplit=1) for line in lines if ":" in line
+        )
+        name, flags = fields.get("model name", name), fields.get("flags", "")
+    halves = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags.split()]
+    return ", ".join([name, f"{os.cpu_count()} cores", *halves])
 
 
 def _version(package: str) -> Optional[str]:
