@@ -18,15 +18,18 @@ import statistics
 from pathlib import Path
 from typing import Dict, List
 
-from benchmarks.recipe_runs import train as train_recipe
-from examples.common.demonstration import read_results, run
+from benchmarks.recipe_runs import (
+    finetune,
+    mean_precision,
+    QUERIES,
+    train as train_recipe,
+)
 from examples.demo import CONFIGS, DOMAINS
 from tabulate import tabulate
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
 
 STARTS = ("pretrained", "random")
-QUERIES = ("image query", "text query", "image+text query")
 
 
 def train(datasets: Path, output: Path, seed: int) -> None:
@@ -42,27 +45,8 @@ def train(datasets: Path, output: Path, seed: int) -> None:
             f"seed={seed}",
         )
     for start in STARTS:
-        folder = output / start
-        if all((folder / name / "results.json").is_file() for name in DOMAINS):
-            continue
         first = [f"pretrained={pretrained / 'best'}"] if start == "pretrained" else []
-        train_recipe(
-            "examples.mmet.finetune",
-            f"{CONFIGS}/demo_finetune.yaml",
-            folder,
-            source,
-            f"seed={seed}",
-            *first,
-        )
-        for name in DOMAINS:
-            run(
-                "examples.mmet.evaluate",
-                f"checkpoint={folder / 'best'}",
-                f"data.root={datasets / name}",
-                f"data.name={name}",
-                f"output={folder / name}",
-                "figures=false",
-            )
+        finetune(datasets, output / start, seed, *first)
 
 
 def collect(output: Path, seeds: List[int]) -> List[Dict[str, object]]:
@@ -71,14 +55,10 @@ def collect(output: Path, seeds: List[int]) -> List[Dict[str, object]]:
     for domain in DOMAINS:
         for query in QUERIES:
             for start in STARTS:
-                values = []
-                for seed in seeds:
-                    results = read_results(
-                        output / f"seed{seed}" / start / domain / "results.json"
-                    )
-                    values += [
-                        row["metrics"]["mAP"] for row in results if row["name"] == query
-                    ]
+                values = [
+                    mean_precision(output / f"seed{seed}" / start, domain, query)
+                    for seed in seeds
+                ]
                 rows.append(
                     {
                         "domain": domain,

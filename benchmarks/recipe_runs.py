@@ -4,13 +4,16 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-"""Runs of the recipes that benchmarks compare: one that was stopped goes on. And how their scores are shown."""
+"""Runs of the recipes that benchmarks compare: one that was stopped goes on. And their scores, read and shown."""
 
 import statistics
 from pathlib import Path
 from typing import Sequence
 
-from examples.common.demonstration import run
+from examples.common.demonstration import read_results, run
+from examples.demo import CONFIGS, DOMAINS
+
+QUERIES = ("image query", "text query", "image+text query")
 
 
 def train(recipe: str, config: str, folder: Path, *changes: str) -> None:
@@ -29,6 +32,42 @@ def train(recipe: str, config: str, folder: Path, *changes: str) -> None:
         f"output={folder}",
         *changes,
     )
+
+
+def finetune(datasets: Path, folder: Path, seed: int, *changes: str) -> None:
+    """The demonstration's fine-tuning of MMET and its evaluation on both domains, unless they are there.
+
+    Args:
+        datasets (Path): Where the demonstration rendered its domains.
+        folder (Path): Of the run.
+        seed (int): Of the run.
+        changes (str): ``key=value`` of the configuration.
+    """
+    if all((folder / name / "results.json").is_file() for name in DOMAINS):
+        return
+    train(
+        "examples.mmet.finetune",
+        f"{CONFIGS}/demo_finetune.yaml",
+        folder,
+        f"data.root={datasets / 'source'}",
+        f"seed={seed}",
+        *changes,
+    )
+    for name in DOMAINS:
+        run(
+            "examples.mmet.evaluate",
+            f"checkpoint={folder / 'best'}",
+            f"data.root={datasets / name}",
+            f"data.name={name}",
+            f"output={folder / name}",
+            "figures=false",
+        )
+
+
+def mean_precision(folder: Path, domain: str, query: str) -> float:
+    """mAP of one kind of query, as :func:`finetune` left it."""
+    rows = read_results(folder / domain / "results.json")
+    return next(row["metrics"]["mAP"] for row in rows if row["name"] == query)
 
 
 def spread(values: Sequence[float]) -> str:

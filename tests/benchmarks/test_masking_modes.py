@@ -5,51 +5,96 @@
 # LICENSE file in the root directory of this source tree.
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from benchmarks import masking_modes, recipe_runs
 from benchmarks.masking_modes import (
+    compare,
     equal_time_steps,
-    final_metrics,
     pretrain,
-    rate,
+    Run,
     summarise,
     table,
 )
+from examples.demo import DOMAINS
 
 
 def lines(rates, *evaluations):
-    """What a run logs: its speed, and two evaluations."""
+    """What a run logs: its speed, and its evaluations."""
     trained = [{"train/images_per_second": value} for value in rates]
     looked = [
         {
             "validation/selection": value,
-            **{f"validation/{name}": value for name in masking_modes.METRICS},
+            **{f"validation/{name}": value for name in masking_modes.HELD_OUT},
         }
         for value in evaluations
     ]
     return trained + looked
 
 
+def finetuned(folder, value):
+    """What a fine-tuning leaves, all its scores alike."""
+    for domain in DOMAINS:
+        results = folder / "finetune" / domain / "results.json"
+        results.parent.mkdir(parents=True)
+        rows = [
+            {"name": query, "metrics": {"mAP": value}} for query in recipe_runs.QUERIES
+        ]
+        results.write_text(json.dumps({"results": rows}))
+    return folder
+
+
 def test_the_slow_beginning_is_no_rate():
-    assert rate(lines([2.0, 50.0, 52.0, 51.0], 0.5)) == 50.5
-
-
-def test_the_last_evaluation_counts():
-    assert set(final_metrics(lines([1.0], 0.25, 0.5)).values()) == {0.5}
+    run = Run("drop", 700, [], [lines([2.0, 50.0, 52.0, 51.0]), lines([7.0])])
+    assert run.rates == [50.5, 7.0]
 
 
 def test_as_many_steps_as_fit_into_the_time():
     # one and a half times as fast, whatever else the machine did in the second seed
     assert equal_time_steps(700, [40.0, 20.0, 40.0], [60.0, 30.0, 66.0]) == 1050
+    # no machine measures a run that closely
+    assert equal_time_steps(700, [40.0], [41.0]) == 700
+    assert equal_time_steps(700, [40.0], [37.0]) == 648
 
 
-def test_table():
-    row = summarise("drop", 700, [lines([50.0], 0.25), lines([60.0], 0.75)])
-    assert row["text_mAP"] == [0.25, 0.75]
-    cells = table([row]).splitlines()[-1].split("  ")
-    shown = [cell.strip() for cell in cells if cell.strip()]
-    assert shown == ["drop", "700", *["50.0 ± 35.4"] * 4, "55"]
+def test_summary_and_table(tmp_path):
+    folders = [finetuned(tmp_path / "0", 0.25), finetuned(tmp_path / "1", 0.75)]
+    logged = [lines([50.0], 0.1, 0.25), lines([60.0], 0.1, 0.75)]
+    row = summarise(Run("drop", 700, folders, logged))
+    assert row["pretrained text_mAP"] == row["target text query"] == [0.25, 0.75]
+    head, _, steps, *scores, speed = table([row]).splitlines()
+    assert head.split() == ["mAP", "of", "drop"] and steps.split() == ["steps", "700"]
+    assert speed.split() == ["images/s", "55"]
+    assert len(scores) == 2 + len(DOMAINS) * len(recipe_runs.QUERIES)
+    assert all(line.endswith("  50.0 ± 35.4") for line in scores)
+
+
+def test_equal_time_is_a_run_of_its_own_where_it_is_not_equal_steps(
+    tmp_path, monkeypatch
+):
+    speeds = {"replace": 40.0, "drop": 41.0, "drop-contrast": 60.0}
+    asked = []
+
+    def pretrained(datasets, folder, mode, seed, steps, more):
+        asked.append((mode, seed, steps, folder.relative_to(tmp_path).as_posix()))
+        return lines([speeds[mode]], 0.5)
+
+    monkeypatch.setattr(masking_modes, "pretrain", pretrained)
+    monkeypatch.setattr(masking_modes, "finetune", lambda *words: None)
+    arguments = SimpleNamespace(
+        datasets=tmp_path, output=tmp_path, seeds=1, steps=700, more=[]
+    )
+    arguments.modes = ["drop", "drop-contrast"]
+    runs = compare(arguments)
+    assert [(run.name, run.steps) for run in runs] == [
+        ("replace", 700),
+        ("drop, equal steps", 700),
+        ("drop-contrast, equal steps", 700),
+        ("drop-contrast, equal time", 1050),
+    ]
+    assert asked[1] == ("drop", 0, 700, "seed0/drop-700/pretrain")
+    assert asked[-1][2:] == (1050, "seed0/drop-contrast-1050/pretrain")
 
 
 @pytest.mark.parametrize("mode", masking_modes.MODES)
@@ -60,7 +105,7 @@ def test_a_run_that_is_there_is_not_made_again(mode, tmp_path, monkeypatch):
     call = (tmp_path, tmp_path, mode, 1, 40, ["precision=no"])
     assert pretrain(*call) == [{"step": 1}]
     (words,) = asked
-    assert {f"masking.mode={mode}", "seed=1", "loop.steps=40"} <= set(words)
+    assert {*masking_modes.MODES[mode], "seed=1", "loop.steps=40"} <= set(words)
     assert words[1:3] == ("--resume", str(tmp_path)) and words[-1] == "precision=no"
     (tmp_path / "reconstruction.png").touch()
     pretrain(*call)
