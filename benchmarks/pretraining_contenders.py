@@ -6,7 +6,8 @@
 
 """The pretraining steps that are compared: TorchMultimodal's FLAVA, and MMET that replaces or drops what is masked."""
 
-from typing import Callable, Dict, NamedTuple, Tuple
+from contextlib import nullcontext
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 import torch
 from torch import nn, Tensor
@@ -148,10 +149,31 @@ class GivenCodes(nn.Module):
 
 
 class MmetStep(nn.Module):
-    """MMET on pairs, with the losses that FLAVA has for them, or with all of its own."""
+    """MMET on pairs, with the losses that FLAVA has for them, or with all of its own.
 
-    def __init__(self, size: Size, masked_stream: str, unimodal: bool = False) -> None:
+    Args:
+        size (Size): Of model and batch.
+        masked_stream (str): "replace" or "drop".
+        unimodal (bool): Masked modelling by the unimodal encoders too. Default: False.
+        pad (bool): Captions as long as FLAVA's, instead of as the batch's longest. Default: False.
+        contrast_masked (Optional[bool]): As in ``mmet_for_pretraining``. Default: None.
+        plain_attention (bool): Attention as the recipes compute it, or as torch chooses. Default: True.
+        lean_loss (bool): This library's cross-entropy, or torch's. Default: True.
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        masked_stream: str,
+        unimodal: bool = False,
+        pad: bool = False,
+        contrast_masked: Optional[bool] = None,
+        plain_attention: bool = True,
+        lean_loss: bool = True,
+    ) -> None:
         super().__init__()
+        self.padded = size.padded if pad else 0
+        self.plain_attention = plain_attention
         sizes = {"projection_dim": size.width, "max_text_length": size.padded}
         for part, n_layer in (
             ("image", size.image_layers),
@@ -168,20 +190,34 @@ class MmetStep(nn.Module):
             mim=unimodal,
             mlm=unimodal,
             masked_stream=masked_stream,
+            contrast_masked=contrast_masked,
             negative_share=size.negatives,
             codebook=self.codebook,
             codebook_size=CODES,
         )
-        self.classify = MaskedClassificationLoss()
+        self.classify = (
+            MaskedClassificationLoss() if lean_loss else nn.CrossEntropyLoss()
+        )
         self.match = ImageTextMatchingLoss()
         self.contrast = IdentityContrastiveLoss()
 
     def forward(self, batch: Batch) -> Tensor:
         self.codebook.codes = batch.codes
         identity = torch.arange(len(batch.text), device=batch.text.device)
-        with attention_kernel(batch.image.device):  # as the recipes train it
+        text, padding, mask = batch.text, None, batch.mask
+        if self.padded:
+            more = (0, self.padded - text.shape[1])
+            words, masked_text = (
+                None if part is None else nn.functional.pad(part, more)
+                for part in mask[1:]
+            )
+            mask = MultimodalMask(mask.masked_patches, words, masked_text)
+            text = nn.functional.pad(text, more)
+            padding = text == 0
+        device = batch.image.device
+        with attention_kernel(device) if self.plain_attention else nullcontext():
             out: MMETPretrainingOutput = self.model(
-                batch.image, batch.text, identity=identity, mask=batch.mask
+                batch.image, text, padding, identity=identity, mask=mask
             )
         terms = [
             self.classify(*part)
@@ -206,7 +242,23 @@ CONTENDERS: Dict[str, Callable[[Size], nn.Module]] = {
     "replace": lambda size: MmetStep(size, "replace"),
     "drop": lambda size: MmetStep(size, "drop"),
     "drop, all six losses": lambda size: MmetStep(size, "drop", unimodal=True),
+    "replace, padded": lambda size: MmetStep(size, "replace", pad=True),
+    "drop, contrast apart": lambda size: MmetStep(size, "drop", contrast_masked=False),
+    "drop, torch's attention": lambda size: MmetStep(
+        size, "drop", plain_attention=False
+    ),
+    "drop, torch's cross-entropy": lambda size: MmetStep(size, "drop", lean_loss=False),
 }
+# from FLAVA to drop, and drop without one thing
+CHANGES = (
+    "flava",
+    "replace, padded",
+    "replace",
+    "drop, contrast apart",
+    "drop",
+    "drop, torch's attention",
+    "drop, torch's cross-entropy",
+)
 
 
 def build(name: str, size: Size) -> Tuple[nn.Module, torch.optim.Optimizer]:

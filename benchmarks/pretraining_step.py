@@ -8,6 +8,7 @@
 
     python -m benchmarks.pretraining_step                          # the mask ratios 38 % and 50 %
     python -m benchmarks.pretraining_step --ratios 0.5 --json step.json
+    python -m benchmarks.pretraining_step --ratios 0.5 --changes   # what each change gives
 
 Same sizes, images, captions, masks, losses (masked modelling of both modalities by the multimodal encoder, image-text
 matching with 10 % wrong pairs, global contrast), precision and optimizer (fused AdamW, part of the step). Images are
@@ -27,7 +28,14 @@ from typing import Any, Dict, List, Tuple
 
 import torch
 from benchmarks.measuring import MIB, reset_peak, resident, wait_for, write_results
-from benchmarks.pretraining_contenders import Batch, build, CONTENDERS, make_batch, Size
+from benchmarks.pretraining_contenders import (
+    Batch,
+    build,
+    CHANGES,
+    CONTENDERS,
+    make_batch,
+    Size,
+)
 from tabulate import tabulate
 from torch import nn
 
@@ -187,6 +195,13 @@ def main() -> None:
     choices = {"choices": tuple(CONTENDERS), "metavar": "NAME"}
     parser.add_argument(
         "--contenders", nargs="+", default=list(CONTENDERS)[:3], **choices
+    )
+    parser.add_argument(
+        "--changes",
+        dest="contenders",
+        action="store_const",
+        const=list(CHANGES),
+        help="compare what lies between FLAVA and drop",
     )
     parser.add_argument(
         "--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS)
