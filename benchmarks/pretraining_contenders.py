@@ -7,18 +7,16 @@
 """The pretraining steps that are compared: TorchMultimodal's FLAVA, and MMET that replaces or drops what is masked."""
 
 from contextlib import nullcontext
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 import torch
+from benchmarks.pretraining_batch import Batch, CODES, pad_captions, Size
 from torch import nn, Tensor
 from torchmultimodal.models.flava.model import flava_model
 from torchmultimodal.modules.losses.flava import FLAVAPretrainingLoss
 from torchmultimodal_reid.architectures.mmet_pretraining import MMETPretrainingOutput
 from torchmultimodal_reid.models.mmet import mmet
-from torchmultimodal_reid.models.mmet_pretraining import (
-    mmet_for_pretraining,
-    multimodal_masking,
-)
+from torchmultimodal_reid.models.mmet_pretraining import mmet_for_pretraining
 from torchmultimodal_reid.modules.layers.attention_kernel import attention_kernel
 from torchmultimodal_reid.modules.losses.identity_contrastive import (
     IdentityContrastiveLoss,
@@ -29,55 +27,6 @@ from torchmultimodal_reid.modules.losses.image_text_matching import (
 from torchmultimodal_reid.modules.losses.masked_prediction import (
     MaskedClassificationLoss,
 )
-from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
-
-VOCAB, CODES, PATCH = 30522, 8192, 16
-CLS, SEP, MASK, FIRST_WORD = 101, 102, 103, 1000
-
-
-class Size(NamedTuple):
-    """Of the models and of their batches."""
-
-    width: int = 384
-    image_layers: int = 8
-    text_layers: int = 8
-    mm_layers: int = 4
-    heads: int = 6
-    pixels: int = 224
-    words: int = 40
-    padded: int = 77  # FLAVA's captions; MMET's are as long as the batch's longest
-    batch: int = 8
-    patch_ratio: float = 0.38
-    token_ratio: float = 0.15
-    negatives: float = 0.1  # share of wrong pairs for image-text matching
-
-
-class Batch(NamedTuple):
-    image: Tensor  # (b, 3, h, w)
-    text: Tensor  # (b, words + 2)
-    mask: MultimodalMask
-    codes: Tensor  # (b, n), as a codebook would give them: its own time is left out
-
-
-def make_batch(size: Size, device: torch.device) -> Batch:
-    """Random pixels, words and codes; what is masked is the same for all."""
-    generator = torch.Generator().manual_seed(0)
-    shape = (size.batch, size.words)
-    words = torch.randint(FIRST_WORD, VOCAB, shape, generator=generator)
-    first = torch.full((size.batch, 1), CLS)
-    text = torch.cat([first, words, torch.full_like(first, SEP)], dim=1)
-    side = size.pixels // PATCH
-    ratios = [(share, share) for share in (size.patch_ratio, size.token_ratio)]
-    masking = multimodal_masking(patch_ratio=ratios[0], token_ratio=ratios[1])
-    mask = masking((side, side), text, generator=generator)
-    image = torch.randn(size.batch, 3, size.pixels, size.pixels, generator=generator)
-    codes = torch.randint(CODES, (size.batch, side**2), generator=generator)
-    return Batch(
-        image.to(device),
-        text.to(device),
-        MultimodalMask(*(part.to(device) for part in mask)),
-        codes.to(device),
-    )
 
 
 class FlavaStep(nn.Module):
@@ -106,25 +55,24 @@ class FlavaStep(nn.Module):
         self.padded = size.padded
 
     def forward(self, batch: Batch) -> Tensor:
+        batch = pad_captions(batch, self.padded)
         patches, words, masked_text = batch.mask
-        more = self.padded - batch.text.shape[1]
-        text = nn.functional.pad(batch.text, (0, more))
         seen = self.model(
             image=batch.image,
-            text=text,
+            text=batch.text,
             image_patches_mask=patches,
-            text_masked=nn.functional.pad(masked_text, (0, more)),
+            text_masked=masked_text,
         )
         # FLAVA's data swaps some captions; these pairs count for image-text matching alone
-        is_match = torch.arange(len(text), device=text.device) >= self.wrong
-        word_labels = batch.text.masked_fill(~words, -1)
+        rows = torch.arange(len(batch.text), device=batch.text.device)
+        is_match = rows >= self.wrong
         losses = self.loss(
             image_masked_sequence=seen.image_masked.last_hidden_state,
             text_masked_sequence=seen.text_masked.last_hidden_state,
             multimodal_masked_sequence=seen.multimodal_masked.last_hidden_state,
             itm_labels=is_match.long(),
             mim_labels=batch.codes.masked_fill(~patches, -1),
-            mlm_labels=nn.functional.pad(word_labels, (0, more), value=-1),
+            mlm_labels=batch.text.masked_fill(~words, -1),
             projected_image_embeddings=seen.projected_image_embeddings,
             projected_text_embeddings=seen.projected_text_embeddings,
         ).losses
@@ -204,20 +152,16 @@ class MmetStep(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         self.codebook.codes = batch.codes
         identity = torch.arange(len(batch.text), device=batch.text.device)
-        text, padding, mask = batch.text, None, batch.mask
         if self.padded:
-            more = (0, self.padded - text.shape[1])
-            words, masked_text = (
-                None if part is None else nn.functional.pad(part, more)
-                for part in mask[1:]
-            )
-            mask = MultimodalMask(mask.masked_patches, words, masked_text)
-            text = nn.functional.pad(text, more)
-            padding = text == 0
+            batch = pad_captions(batch, self.padded)
         device = batch.image.device
         with attention_kernel(device) if self.plain_attention else nullcontext():
             out: MMETPretrainingOutput = self.model(
-                batch.image, text, padding, identity=identity, mask=mask
+                batch.image,
+                batch.text,
+                batch.padding,
+                identity=identity,
+                mask=batch.mask,
             )
         terms = [
             self.classify(*part)

@@ -28,14 +28,8 @@ from typing import Any, Dict, List, Tuple
 
 import torch
 from benchmarks.measuring import MIB, reset_peak, resident, wait_for, write_results
-from benchmarks.pretraining_contenders import (
-    Batch,
-    build,
-    CHANGES,
-    CONTENDERS,
-    make_batch,
-    Size,
-)
+from benchmarks.pretraining_batch import Batch, make_batch, Size
+from benchmarks.pretraining_contenders import build, CHANGES, CONTENDERS
 from tabulate import tabulate
 from torch import nn
 

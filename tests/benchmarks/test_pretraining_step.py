@@ -8,13 +8,8 @@
 
 import pytest
 import torch
-from benchmarks.pretraining_contenders import (
-    build,
-    CHANGES,
-    CONTENDERS,
-    make_batch,
-    Size,
-)
+from benchmarks.pretraining_batch import make_batch, Size
+from benchmarks.pretraining_contenders import build, CHANGES, CONTENDERS
 
 SIZE = Size(24, 1, 1, 1, 2, pixels=32, words=6, padded=10, batch=3)
 
