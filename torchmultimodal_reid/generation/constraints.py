@@ -6,7 +6,7 @@
 
 from torch import Tensor
 from torchmultimodal_reid.generation.protocols import TokenIds
-from torchmultimodal_reid.utils.precision import at_least_float
+from torchmultimodal_reid.modules.losses.summed_cross_entropy import at_least_float
 
 
 def allowed_log_probs(

@@ -10,7 +10,7 @@ from torch import nn, Tensor
 from torchmultimodal_reid.modules.losses.masked_prediction import (
     MaskedClassificationLoss,
 )
-from torchmultimodal_reid.utils.precision import at_least_float
+from torchmultimodal_reid.modules.losses.summed_cross_entropy import at_least_float
 
 
 class CaptioningLossOutput(NamedTuple):

@@ -7,9 +7,9 @@
 from torch import nn, Tensor
 from torch.nn import functional as F
 from torchmultimodal_reid.modules.losses.summed_cross_entropy import (
+    at_least_float,
     summed_cross_entropy,
 )
-from torchmultimodal_reid.utils.precision import at_least_float
 
 
 class MaskedRegressionLoss(nn.Module):

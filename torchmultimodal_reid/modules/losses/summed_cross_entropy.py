@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torchmultimodal_reid.utils.precision import at_least_float
 
 # logits that are float32 at once: what fits into a core's cache, and elsewhere what keeps a GPU at work
 CPU_PART = 1 << 18
@@ -62,3 +61,8 @@ def _parts(*tensors: Tensor) -> List[Tuple[Tensor, ...]]:
     size = CPU_PART if tensors[0].device.type == "cpu" else PART
     rows = max(1, size // max(1, tensors[0].shape[1]))
     return [tensor.split(rows) for tensor in tensors]
+
+
+def at_least_float(tensor: Tensor) -> Tensor:
+    """Half precision becomes float32, anything better stays as it is."""
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
