@@ -11,6 +11,7 @@ from typing import Callable, Dict, Optional, Tuple
 
 import torch
 from benchmarks.pretraining_batch import Batch, CODES, pad_captions, Size
+from examples.common.optim import fused_optimizer
 from torch import nn, Tensor
 from torchmultimodal.models.flava.model import flava_model
 from torchmultimodal.modules.losses.flava import FLAVAPretrainingLoss
@@ -209,4 +210,5 @@ def build(name: str, size: Size) -> Tuple[nn.Module, torch.optim.Optimizer]:
     """A contender and its optimizer, the same for all."""
     torch.manual_seed(0)
     model = CONTENDERS[name](size).train()
-    return model, torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    weights = [{"params": [*model.parameters()]}]
+    return model, fused_optimizer(torch.optim.AdamW, weights, lr=1e-4)

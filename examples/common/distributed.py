@@ -6,6 +6,7 @@
 
 """What several processes do together: as if one process had seen the whole batch."""
 
+import time
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 import torch
@@ -21,6 +22,7 @@ from torchmultimodal_reid.utils.seeding import derive_seed, Key
 
 # backends of torch.compile; the last two are for looking for errors
 COMPILERS = ("no", "inductor", "aot_eager", "eager")
+RELEASE_SECONDS = 0.1
 
 
 def make_accelerator(precision: str = "no", compiler: str = "no") -> Accelerator:
@@ -195,4 +197,7 @@ def highest_over_processes(
 def leave_process_group() -> None:
     """Ends the conversation of several processes, at the end of a program."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # Threads of gloo may still let go of the last exchange's tensors and need Python's lock for that. Older torch
+        # holds it while it waits for these threads to end, so both would wait for ever.
+        time.sleep(RELEASE_SECONDS)
         torch.distributed.destroy_process_group()

@@ -87,11 +87,11 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     )
     if config.name in ("adamw", "adam"):
         kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-        optimizer = _fused(
+        optimizer = fused_optimizer(
             kind, groups, lr=config.lr, betas=config.betas, eps=config.eps
         )
     elif config.name == "sgd":
-        optimizer = _fused(
+        optimizer = fused_optimizer(
             torch.optim.SGD, groups, lr=config.lr, momentum=config.momentum
         )
     else:
@@ -103,7 +103,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     return optimizer
 
 
-def _fused(
+def fused_optimizer(
     kind: Type[torch.optim.Optimizer], groups: List[Dict[str, Any]], **settings: Any
 ) -> torch.optim.Optimizer:
     """Each step in one pass over the weights, which reads and writes each number once, where torch can."""
