@@ -23,9 +23,11 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
+from benchmarks import recipe_runs
 from benchmarks.measuring import write_results
-from benchmarks.recipe_runs import finetune, mean_precision, QUERIES, spread, train
-from examples.demo import CONFIGS, DOMAINS
+from benchmarks.recipe_runs import finetune, mean_precision, QUERIES, spread
+from examples.common.logging import METRICS_FILE
+from examples.demo import DOMAINS
 from tabulate import tabulate
 
 # the demonstration's model is as narrow as drop's decoders usually are, so they are half as wide
@@ -50,31 +52,15 @@ class Run(NamedTuple):
     lines: List[List[Dict[str, Any]]]  # of each seed's pretraining, as it logged them
 
 
-def read_lines(folder: Path) -> List[Dict[str, Any]]:
-    """What a run logged."""
-    with open(folder / "metrics.jsonl", encoding="utf-8") as stream:
-        return [json.loads(line) for line in stream]
-
-
 def pretrain(
     datasets: Path, folder: Path, mode: str, seed: int, steps: int, more: Sequence[str]
 ) -> List[Dict[str, Any]]:
-    """The lines of ``metrics.jsonl`` of a run, which is made if it is not there."""
-    # the picture is what a run leaves last
-    if not (folder / "reconstruction.png").is_file():
-        train(
-            "examples.mmet.pretrain",
-            f"{CONFIGS}/demo_pretrain.yaml",
-            folder,
-            f"data.root={datasets / 'source'}",
-            "data.validation_share=0.1",
-            f"loop.steps={steps}",
-            f"loop.evaluate_every={steps}",
-            f"seed={seed}",
-            *MODES[mode],
-            *more,
-        )
-    return read_lines(folder)
+    """What a run logged, which is made if it is not there."""
+    changes = ["data.validation_share=0.1", f"loop.steps={steps}"]
+    changes += [f"loop.evaluate_every={steps}", *MODES[mode], *more]
+    recipe_runs.pretrain(datasets, folder, seed, *changes)
+    with open(folder / METRICS_FILE, encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream]
 
 
 def measure_speeds(

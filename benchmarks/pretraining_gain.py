@@ -18,13 +18,8 @@ import statistics
 from pathlib import Path
 from typing import Dict, List
 
-from benchmarks.recipe_runs import (
-    finetune,
-    mean_precision,
-    QUERIES,
-    train as train_recipe,
-)
-from examples.demo import CONFIGS, DOMAINS
+from benchmarks.recipe_runs import finetune, mean_precision, pretrain, QUERIES
+from examples.demo import DOMAINS
 from tabulate import tabulate
 from torchmultimodal_reid.utils.atomic import write_file_atomically
 from torchmultimodal_reid.utils.environment import environment_stamp
@@ -34,16 +29,8 @@ STARTS = ("pretrained", "random")
 
 def train(datasets: Path, output: Path, seed: int) -> None:
     """Both fine-tunings of one seed, evaluated on both domains."""
-    source = f"data.root={datasets / 'source'}"
     pretrained = output / "pretrain"
-    if not (pretrained / "reconstruction.png").is_file():
-        train_recipe(
-            "examples.mmet.pretrain",
-            f"{CONFIGS}/demo_pretrain.yaml",
-            pretrained,
-            source,
-            f"seed={seed}",
-        )
+    pretrain(datasets, pretrained, seed)
     for start in STARTS:
         first = [f"pretrained={pretrained / 'best'}"] if start == "pretrained" else []
         finetune(datasets, output / start, seed, *first)

@@ -34,6 +34,28 @@ def train(recipe: str, config: str, folder: Path, *changes: str) -> None:
     )
 
 
+def pretrain(datasets: Path, folder: Path, seed: int, *changes: str) -> None:
+    """The demonstration's pretraining of MMET, unless it is there.
+
+    Args:
+        datasets (Path): Where the demonstration rendered its domains.
+        folder (Path): Of the run.
+        seed (int): Of the run.
+        changes (str): ``key=value`` of the configuration.
+    """
+    # the picture is what a run leaves last
+    if (folder / "reconstruction.png").is_file():
+        return
+    train(
+        "examples.mmet.pretrain",
+        f"{CONFIGS}/demo_pretrain.yaml",
+        folder,
+        f"data.root={datasets / 'source'}",
+        f"seed={seed}",
+        *changes,
+    )
+
+
 def finetune(datasets: Path, folder: Path, seed: int, *changes: str) -> None:
     """The demonstration's fine-tuning of MMET and its evaluation on both domains, unless they are there.
 

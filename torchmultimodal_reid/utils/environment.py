@@ -66,7 +66,7 @@ def _processor() -> str:
     description = Path("/proc/cpuinfo")
     if description.is_file():
         lines = description.read_text().splitlines()
-        # of its first core; processors that are not x86 name fewer of these
+        # every core says the same; processors that are not x86 name fewer of these
         fields = dict(
             re.split(r"\s*:\s*", line, maxsplit=1) for line in lines if ":" in line
         )
