@@ -45,7 +45,8 @@ class _SummedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> Tuple[Tensor, None]:
+        (gradient,) = gradients
         logits, target = ctx.saved_tensors
         result = torch.empty_like(logits)
         for into, part, classes in zip(*_parts(result, logits, target)):
