@@ -77,8 +77,10 @@ class PretrainConfig:
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     # contrast the masked stream instead of a second pass that sees everything; null: with masking.mode drop
     contrast_masked: Optional[bool] = None
+    # with a masked contrast: captions of which all words are seen, as FLIP has it
+    contrast_whole_text: bool = False
     masked_share: float = (
-        1.0  # of a batch that the masked stream sees; the contrast sees all of it
+        1.0  # of a batch that the masked losses learn from; the contrast has all of it
     )
     negative_share: float = (
         1.0  # of the images that image-text matching also pairs with a wrong caption
@@ -111,6 +113,14 @@ class PretrainConfig:
                 raise ValueError(
                     f"{name} must be above 0 and at most 1, got {getattr(self, name)}"
                 )
+        if self.contrast_whole_text and not (
+            self.masking.mode == "drop"
+            if self.contrast_masked is None
+            else self.contrast_masked
+        ):
+            raise ValueError(
+                "contrast_whole_text is true, but the contrast is not masked: give contrast_masked=true too"
+            )
         if self.images_per_identity is not None:
             check_range("images_per_identity", self.images_per_identity, 1)
             if self.batch_size % self.images_per_identity:

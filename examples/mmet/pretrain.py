@@ -141,6 +141,7 @@ def main(argv: Optional[list] = None) -> None:
         decoder_dim=config.masking.decoder_dim,
         decoder_n_layer=config.masking.decoder_n_layer,
         contrast_masked=config.contrast_masked,
+        contrast_whole_text=config.contrast_whole_text,
         masked_share=config.masked_share,
         negative_share=config.negative_share,
         normalize_pixels=config.masking.normalize_pixels,

@@ -68,24 +68,32 @@ def test_encoders_see_visible_tokens_only(build, pairs, ragged):
     assert seen == {"image": 8, "text": 6, "mm": 15}
 
 
-def fuse(mmet, encoded):
+def encode(model, image, text, text_padding, mask):
+    """What the masked stream encodes of images and captions, in this order."""
+    return (
+        model.stream.encode_image(model.mmet, image, mask),
+        model.stream.encode_text(model.mmet, text, text_padding, mask),
+    )
+
+
+def fuse(mmet, image, text):
     """All of the multimodal encoder's tokens of what a stream encoded."""
     return mmet.encode_multimodal(
-        encoded.image, encoded.text, encoded.text_padding, encoded.image_padding
+        image.output, text.output, text.padding, image.padding
     )
 
 
 def test_visible_tokens_are_those_of_the_transformer_alone(build, pairs, ragged):
-    mmet, stream = (model := build().eval()).mmet, model.stream
-    got = stream.encode(mmet, *pairs[:3], ragged)
+    mmet = (model := build().eval()).mmet
+    image, text = encode(model, *pairs[:3], ragged)
     encoder = mmet.image_encoder
     tokens = encoder.embeddings(pairs.image[2:3]).embeddings[:, [0, 4, 5, 6, 7, 8]]
     expected = encoder.norm(encoder.encoder(tokens).last_hidden_state)
-    assert_close(got.image.tokens[2:3, :6], expected)
+    assert_close(image.output.tokens[2:3, :6], expected)
     encoder = mmet.text_encoder
     tokens = encoder.embeddings(input_ids=pairs.text[2:3])[:, [0, 1, 2]]
     expected = encoder.norm(encoder.encoder(tokens).last_hidden_state)
-    assert_close(got.text.tokens[2:3, :3], expected)
+    assert_close(text.output.tokens[2:3, :3], expected)
 
 
 def test_nothing_hidden_is_the_pass_that_sees_everything(build, pairs):
@@ -93,11 +101,11 @@ def test_nothing_hidden_is_the_pass_that_sees_everything(build, pairs):
     mmet = model.mmet
     expected, nothing = mmet(*pairs[:3]), MultimodalMask()
     for mask in (nothing, mmet.draw_mask(pairs.image, pairs.text)):
-        got = model.stream.encode(mmet, *pairs[:3], mask)
-        assert_close(got.image.tokens, expected.image.tokens)
+        image, text = encode(model, *pairs[:3], mask)
+        assert_close(image.output.tokens, expected.image.tokens)
         words = ~pairs.text_padding
-        assert_close(got.text.tokens[words], expected.text.tokens[words])
-        assert_close(fuse(mmet, got)[:, 0], expected.multimodal[:, 0])
+        assert_close(text.output.tokens[words], expected.text.tokens[words])
+        assert_close(fuse(mmet, image, text)[:, 0], expected.multimodal[:, 0])
 
 
 def test_a_sample_is_the_same_whoever_else_is_in_the_batch(build, pairs, ragged):
@@ -257,8 +265,8 @@ class TestNegatives:
             (image, _), mask = row(pairs, ragged, i)
             (_, text), other = row(pairs, ragged, 0)
             mask = MultimodalMask(mask.masked_patches, *other[1:])
-            alone = model.stream.encode(model.mmet, image, text, None, mask)
-            assert_close(got, model.itm_head(fuse(model.mmet, alone)[0, 0]))
+            alone = fuse(model.mmet, *encode(model, image, text, None, mask))
+            assert_close(got, model.itm_head(alone[0, 0]))
 
     def test_right_and_wrong_pairs_are_fused_in_one_pass(self, build, pairs):
         model, sizes = build(), []

@@ -9,7 +9,7 @@
 from typing import Optional
 
 from torch import nn, Tensor
-from torchmultimodal_reid.architectures.mmet_pretraining import MaskedPrediction
+from torchmultimodal_reid.architectures.pretraining_output import MaskedPrediction
 from torchmultimodal_reid.modules.decoders.caption_decoder import CaptionDecoder
 
 

@@ -7,7 +7,7 @@
 """How the masked stream of MMET's pretraining hides patches and words: it replaces them, or it drops them."""
 
 import math
-from typing import NamedTuple, Optional, Protocol, Tuple
+from typing import cast, NamedTuple, Optional, Protocol, Tuple, TypeVar
 
 import torch
 from torch import nn, Tensor
@@ -17,6 +17,8 @@ from torchmultimodal_reid.modules.layers.attend_mask import join_padding
 from torchmultimodal_reid.modules.layers.masked_decoder import masked_rows, MaskTokens
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 from torchmultimodal_reid.modules.masking.selection import select_tokens, TokenSelection
+
+Part = TypeVar("Part")
 
 
 class MaskedTokens(NamedTuple):
@@ -37,38 +39,48 @@ class SplitTokens(NamedTuple):
     queries: Tensor  # shape: (b, m, d), mask tokens at the places of the hidden ones
 
 
-class EncodedStream(NamedTuple):
-    """The unimodal encoders' outputs on what is not hidden, which the multimodal encoder reads."""
+class EncodedPart(NamedTuple):
+    """What a unimodal encoder made of what is not hidden, which the multimodal encoder reads."""
 
-    image: Optional[EncoderOutput]
-    text: Optional[EncoderOutput]
-    image_padding: Optional[Tensor] = None  # bool, True at padding among the tokens
-    text_padding: Optional[Tensor] = None  # the same of the text
-    patches: Optional[SplitTokens] = None  # where tokens were left out
-    words: Optional[SplitTokens] = None
+    output: EncoderOutput
+    padding: Optional[Tensor] = None  # bool, True at padding among the tokens
+    split: Optional[SplitTokens] = None  # where tokens were left out
 
 
 class MaskedStream(Protocol):
-    """What :class:`~torchmultimodal_reid.architectures.mmet_pretraining.MMETForPretraining` asks of a masked stream."""
+    """What :class:`~torchmultimodal_reid.architectures.mmet_pretraining.MMETForPretraining` asks of a masked stream.
 
-    def encode(
+    Rows of the tensors are samples, so that some of a batch can be taken between the calls.
+    """
+
+    def encode_image(
+        self, mmet: MMET, image: Tensor, mask: MultimodalMask
+    ) -> EncodedPart:
+        """Images through their encoder, without the patches that ``mask`` hides."""
+        ...
+
+    def encode_text(
         self,
         mmet: MMET,
-        image: Optional[Tensor],
-        text: Optional[Tensor],
+        text: Tensor,
         text_padding: Optional[Tensor],
         mask: MultimodalMask,
-    ) -> EncodedStream:
-        """A batch of images, of captions, or of pairs through the unimodal encoders, without what ``mask`` hides."""
+    ) -> EncodedPart:
+        """Captions through their encoder, without the words that ``mask`` hides."""
         ...
 
     def complete(
-        self, encoded: EncodedStream, fused: Tensor, mask: MultimodalMask
+        self,
+        image: Optional[EncodedPart],
+        text: Optional[EncodedPart],
+        fused: Tensor,
+        mask: MultimodalMask,
     ) -> MaskedTokens:
         """What the heads predict the hidden from.
 
         Args:
-            encoded (EncodedStream): From :meth:`encode`.
+            image (Optional[EncodedPart]): From :meth:`encode_image`; None for captions alone.
+            text (Optional[EncodedPart]): From :meth:`encode_text`; None for images alone.
             fused (Tensor): What the multimodal encoder made of it, ``(b, 1 + n_image + n_text, d)``, [CLS_M] first.
             mask (MultimodalMask): What was hidden.
         """
@@ -80,26 +92,32 @@ class ReplaceStream(nn.Module):
     (https://arxiv.org/abs/2112.04482). The encoders themselves find out what is hidden; there is no decoder.
     """
 
-    def encode(
+    def encode_image(
+        self, mmet: MMET, image: Tensor, mask: MultimodalMask
+    ) -> EncodedPart:
+        return EncodedPart(mmet.encode_image(image, mask))
+
+    def encode_text(
         self,
         mmet: MMET,
-        image: Optional[Tensor],
-        text: Optional[Tensor],
+        text: Tensor,
         text_padding: Optional[Tensor],
         mask: MultimodalMask,
-    ) -> EncodedStream:
-        return EncodedStream(
-            None if image is None else mmet.encode_image(image, mask),
-            None if text is None else mmet.encode_text(text, text_padding, mask),
-            text_padding=text_padding,
-        )
+    ) -> EncodedPart:
+        return EncodedPart(mmet.encode_text(text, text_padding, mask), text_padding)
 
     def complete(
-        self, encoded: EncodedStream, fused: Tensor, mask: MultimodalMask
+        self,
+        image: Optional[EncodedPart],
+        text: Optional[EncodedPart],
+        fused: Tensor,
+        mask: MultimodalMask,
     ) -> MaskedTokens:
-        fused_image, fused_text = split_fused(fused, encoded.image, encoded.text)
-        patches = None if encoded.image is None else encoded.image.tokens[:, 1:]
-        words = None if encoded.text is None else encoded.text.tokens
+        seen_image = None if image is None else image.output
+        seen_text = None if text is None else text.output
+        fused_image, fused_text = split_fused(fused, seen_image, seen_text)
+        patches = None if seen_image is None else seen_image.tokens[:, 1:]
+        words = None if seen_text is None else seen_text.tokens
         return MaskedTokens(
             _rows(patches, mask.masked_patches),
             _rows(words, mask.masked_tokens),
@@ -147,51 +165,51 @@ class DropStream(nn.Module):
         self.text_decoder = text_decoder
         self.mm_decoder = mm_decoder
 
-    def encode(
+    def encode_image(
+        self, mmet: MMET, image: Tensor, mask: MultimodalMask
+    ) -> EncodedPart:
+        hidden = mask.masked_patches
+        if hidden is None:
+            hidden = image.new_zeros(len(image), math.prod(mmet.grid)).bool()
+        # [CLS] comes before the patches
+        hidden = nn.functional.pad(hidden, (1, 0), value=False)
+        split = split_tokens(self.image_tokens, hidden, ~hidden)
+        # masked too: where patches overlap, what is left out could be seen in its neighbours
+        output = mmet.image_encoder(image, mask.masked_patches, visible=split.visible)
+        return EncodedPart(output, split.visible.padding, split)
+
+    def encode_text(
         self,
         mmet: MMET,
-        image: Optional[Tensor],
-        text: Optional[Tensor],
+        text: Tensor,
         text_padding: Optional[Tensor],
         mask: MultimodalMask,
-    ) -> EncodedStream:
-        patches, words, encoded_image, encoded_text = None, None, None, None
-        if image is not None:
-            hidden = mask.masked_patches
-            if hidden is None:
-                hidden = image.new_zeros(len(image), math.prod(mmet.grid)).bool()
-            # [CLS] comes before the patches
-            hidden = nn.functional.pad(hidden, (1, 0), value=False)
-            patches = split_tokens(self.image_tokens, hidden, ~hidden)
-            # masked too: where patches overlap, what is left out could be seen in its neighbours
-            encoded_image = mmet.image_encoder(
-                image, mask.masked_patches, visible=patches.visible
-            )
-        if text is not None:
-            hidden = mask.masked_tokens
-            if hidden is None:
-                hidden = torch.zeros_like(text, dtype=torch.bool)
-            visible = ~hidden if text_padding is None else ~(hidden | text_padding)
-            visible = torch.cat([torch.ones_like(visible[:, :1]), visible[:, 1:]], 1)
-            words = split_tokens(self.text_tokens, hidden, visible)
-            read = text if mask.masked_text is None else mask.masked_text
-            encoded_text = mmet.text_encoder(read, visible=words.visible)
-        return EncodedStream(
-            encoded_image,
-            encoded_text,
-            None if patches is None else patches.visible.padding,
-            None if words is None else words.visible.padding,
-            patches,
-            words,
-        )
+    ) -> EncodedPart:
+        hidden = mask.masked_tokens
+        if hidden is None:
+            hidden = torch.zeros_like(text, dtype=torch.bool)
+        visible = ~hidden if text_padding is None else ~(hidden | text_padding)
+        visible = torch.cat([torch.ones_like(visible[:, :1]), visible[:, 1:]], 1)
+        split = split_tokens(self.text_tokens, hidden, visible)
+        read = text if mask.masked_text is None else mask.masked_text
+        output = mmet.text_encoder(read, visible=split.visible)
+        return EncodedPart(output, split.visible.padding, split)
 
     def complete(
-        self, encoded: EncodedStream, fused: Tensor, mask: MultimodalMask
+        self,
+        image: Optional[EncodedPart],
+        text: Optional[EncodedPart],
+        fused: Tensor,
+        mask: MultimodalMask,
     ) -> MaskedTokens:
         return MaskedTokens(
-            _decode(self.image_decoder, encoded.image, encoded.patches),
-            _decode(self.text_decoder, encoded.text, encoded.words),
-            *self._decode_fused(fused, encoded.patches, encoded.words),
+            _decode(self.image_decoder, image),
+            _decode(self.text_decoder, text),
+            *self._decode_fused(
+                fused,
+                None if image is None else image.split,
+                None if text is None else text.split,
+            ),
         )
 
     def _decode_fused(
@@ -233,16 +251,15 @@ def split_tokens(tokens: MaskTokens, hidden: Tensor, visible: Tensor) -> SplitTo
 
 
 def _decode(
-    decoder: Optional[nn.Module],
-    encoded: Optional[EncoderOutput],
-    part: Optional[SplitTokens],
+    decoder: Optional[nn.Module], part: Optional[EncodedPart]
 ) -> Optional[Tensor]:
-    if decoder is None or encoded is None or part is None:
+    if decoder is None or part is None or part.split is None:
         return None
+    split = part.split
     decoded = decoder(
-        part.queries, encoded.tokens, part.positions, part.visible.padding
+        split.queries, part.output.tokens, split.positions, split.visible.padding
     )
-    return masked_rows(decoded, part.masked)
+    return masked_rows(decoded, split.masked)
 
 
 def _rows(tokens: Optional[Tensor], masked: Optional[Tensor]) -> Optional[Tensor]:
@@ -258,3 +275,18 @@ def split_fused(
     image_tokens = None if image is None else fused[:, 2 : 1 + n_image]
     text_tokens = None if text is None else fused[:, 1 + n_image :]
     return image_tokens, text_tokens
+
+
+def rows_of(part: Part, rows: Optional[Tensor]) -> Part:
+    """Some samples of a tensor, or of all tensors in a named tuple of such.
+
+    Args:
+        part (Part): A tensor, a named tuple of parts, or None, which stays None.
+        rows (Optional[Tensor]): Long of shape ``(r,)``. None takes all, as they are.
+    """
+    if rows is None or part is None:
+        return part
+    if isinstance(part, Tensor):
+        return cast(Part, part[rows])
+    assert isinstance(part, tuple)
+    return type(part)(*(rows_of(field, rows) for field in part))

@@ -10,43 +10,37 @@ from typing import cast, NamedTuple, Optional, Tuple
 import torch
 from torch import nn, Tensor
 from torchmultimodal_reid.architectures.masked_streams import (
-    EncodedStream,
+    EncodedPart,
     MaskedStream,
     ReplaceStream,
+    rows_of,
 )
 from torchmultimodal_reid.architectures.mmet import check_modalities, MMET
-from torchmultimodal_reid.modules.encoders.protocols import EncoderOutput
+from torchmultimodal_reid.architectures.pretraining_output import (
+    MatchPrediction,
+    MMETPretrainingOutput,
+    predict_masked,
+)
 from torchmultimodal_reid.modules.losses.image_text_matching import hard_negatives
 from torchmultimodal_reid.modules.masking.draws import Draws, uniform
 from torchmultimodal_reid.modules.masking.multimodal import MultimodalMask
 from torchmultimodal_reid.modules.masking.row_draws import take_rows
 
 
-class MaskedPrediction(NamedTuple):
-    """A head's predictions at the masked positions, and what was there."""
+class _Batch(NamedTuple):
+    """What the forward pass is given."""
 
-    prediction: Tensor  # shape: (m, c)
-    target: Tensor  # shape: (m, c) for pixels, (m,) for words and codes
-
-
-class MatchPrediction(NamedTuple):
-    """Whether a caption belongs to an image, as the model says and as it is."""
-
-    logits: Tensor  # shape: (m, 2)
-    is_match: Tensor  # shape: (m,), bool
+    image: Optional[Tensor]
+    text: Optional[Tensor]
+    text_padding: Optional[Tensor]
+    identity: Optional[Tensor]
 
 
-class MMETPretrainingOutput(NamedTuple):
-    """What the pretraining losses read; None where the batch lacks a modality or the head was left out."""
+class _Encoded(NamedTuple):
+    """What the masked stream's unimodal encoders made of a batch."""
 
-    mim: Optional[MaskedPrediction]
-    mlm: Optional[MaskedPrediction]
-    mmm_image: Optional[MaskedPrediction]
-    mmm_text: Optional[MaskedPrediction]
-    itm: Optional[MatchPrediction]
-    image_embedding: Optional[Tensor]  # shape: (b, d), L2-normalised
-    text_embedding: Optional[Tensor]  # shape: (b, d), L2-normalised
-    logit_scale: Tensor  # scalar, already exponentiated
+    image: Optional[EncodedPart]
+    text: Optional[EncodedPart]
 
 
 class MMETForPretraining(nn.Module):
@@ -71,11 +65,13 @@ class MMETForPretraining(nn.Module):
         mmm_image_head (Optional[nn.Module]): Fused image tokens to predictions. Default: None, the term is left out.
         mmm_text_head (Optional[nn.Module]): Fused text tokens to logits. Default: None, the term is left out.
         itm_head (Optional[nn.Module]): [CLS_M] to two logits. Default: None, the term is left out.
-        masked_share (float): Share of the batch, evenly spread over it, that the masked stream sees; the contrast,
-            which learns from many samples at once, sees all of it. Default: 1.0
+        masked_share (float): Share of the batch, evenly spread over it, that the masked losses and image-text matching
+            learn from; the contrast, which learns from many samples at once, has all of it. Default: 1.0
         contrast_masked (bool): Take the contrastive embeddings from the masked stream, as FLIP does
             (https://arxiv.org/abs/2212.00794), which saves a second pass through both encoders; otherwise from a pass
             that sees everything, as FLAVA does. Default: False.
+        contrast_whole_text (bool): With ``contrast_masked``, take captions from a pass that sees all words, as FLIP
+            does too: hidden words cost it accuracy, and captions are short. Default: False.
         negative_share (float): Share of the images that image-text matching also pairs with a wrong caption, one image
             at least, chosen at random; each is one more sample for the multimodal encoder. FLAVA's data swaps 10 % of
             the captions. Default: 1.0.
@@ -103,6 +99,7 @@ class MMETForPretraining(nn.Module):
         mmm_text_head: Optional[nn.Module] = None,
         itm_head: Optional[nn.Module] = None,
         contrast_masked: bool = False,
+        contrast_whole_text: bool = False,
         stream: Optional[nn.Module] = None,
         masked_share: float = 1.0,
         negative_share: float = 1.0,
@@ -114,10 +111,10 @@ class MMETForPretraining(nn.Module):
             raise ValueError(f"negative_share must be in (0, 1], got {negative_share}")
         if not 0 < masked_share <= 1:
             raise ValueError(f"masked_share must be in (0, 1], got {masked_share}")
-        if contrast_masked and masked_share < 1:
+        if contrast_whole_text and not contrast_masked:
             raise ValueError(
-                f"contrast_masked takes the contrast of the whole batch from the masked stream, but masked_share is "
-                f"{masked_share}; set it to 1, or contrast_masked to False"
+                "contrast_whole_text is for a contrast of masked images, but contrast_masked is False: without it the "
+                "contrast sees all of both"
             )
         self.mmet = mmet
         self.stream = ReplaceStream() if stream is None else stream
@@ -128,6 +125,7 @@ class MMETForPretraining(nn.Module):
         self.mmm_text_head = mmm_text_head
         self.itm_head = itm_head
         self.contrast_masked = contrast_masked
+        self.contrast_whole_text = contrast_whole_text
         self.masked_share = masked_share
         self.negative_share = negative_share
         self.max_logit_scale = max_logit_scale
@@ -145,45 +143,32 @@ class MMETForPretraining(nn.Module):
     ) -> MMETPretrainingOutput:
         check_modalities(image, text)
         self.bound_logit_scale()
-        whole = image, text, text_padding
-        if mask is None:
-            # not of the contrast: from here on image, text and identity are those of the masked stream
-            image, text, text_padding, identity = self._share(*whole, identity)
-            generator = self._shared_draws(generator, *whole)
-            mask = self.mmet.draw_mask(image, text, generator)
-        stream = cast(MaskedStream, self.stream)
-        encoded = stream.encode(self.mmet, image, text, text_padding, mask)
+        whole = _Batch(image, text, text_padding, identity)
+        rows = self._shared_rows(image, text) if mask is None else None
+        # the contrast is of the whole batch, all else of the rows that share in the masked losses
+        batch = rows_of(whole, rows)
+        masks_whole = self._masks_whole(image, text)
+        draws = generator if masks_whole else take_rows(generator, rows)
+        encoded, contrasted, mask = self._masked_pass(whole, rows, mask, draws)
+        draws = take_rows(draws, rows) if masks_whole else draws
         target = None
         if image is not None and self.image_targets is not None:
             with torch.no_grad():
-                target = self.image_targets(image)
-
-        image_embedding, text_embedding = self._contrast(
-            *whole, encoded.image, encoded.text
-        )
-        negative = None
-        if self.itm_head is not None and image is not None and text is not None:
-            if identity is None:
-                raise ValueError(
-                    "image-text matching needs identity, to know which captions are of another person"
-                )
-            assert image_embedding is not None and text_embedding is not None
-            similarity = image_embedding.detach() @ text_embedding.detach().T
-            similarity = similarity * self.logit_scale.detach()
-            if len(similarity) != len(image):
-                rows = self._shared_rows(len(similarity))
-                similarity = similarity[rows][:, rows]
-            negative = hard_negatives(similarity, identity, identity, generator)
-        fused, itm = self._fuse(encoded, negative, generator)
-        tokens = stream.complete(encoded, fused, mask)
+                target = self.image_targets(batch.image)
+        image_embedding, text_embedding = self._contrast(whole, contrasted)
+        negative = self._negatives(image_embedding, text_embedding, batch, rows, draws)
+        fused, itm = self._fuse(encoded, negative, draws)
+        tokens = cast(MaskedStream, self.stream).complete(*encoded, fused, mask)
         patches, words = mask.masked_patches, mask.masked_tokens
         return MMETPretrainingOutput(
             mim=predict_masked(self.mim_head, tokens.image, target, patches),
-            mlm=predict_masked(self.mlm_head, tokens.text, text, words),
+            mlm=predict_masked(self.mlm_head, tokens.text, batch.text, words),
             mmm_image=predict_masked(
                 self.mmm_image_head, tokens.fused_image, target, patches
             ),
-            mmm_text=predict_masked(self.mmm_text_head, tokens.fused_text, text, words),
+            mmm_text=predict_masked(
+                self.mmm_text_head, tokens.fused_text, batch.text, words
+            ),
             itm=itm,
             image_embedding=image_embedding,
             text_embedding=text_embedding,
@@ -196,10 +181,12 @@ class MMETForPretraining(nn.Module):
         text: Optional[Tensor] = None,
         generator: Optional[Draws] = None,
     ) -> MultimodalMask:
-        """What a forward pass with the same arguments hides of the share of the batch that its masked stream sees."""
-        generator = self._shared_draws(generator, image, text)
-        image, text = self._share(image, text)
-        return self.mmet.draw_mask(image, text, generator)
+        """What a forward pass with the same arguments hides of the rows that share in its masked losses."""
+        rows = self._shared_rows(image, text)
+        if self._masks_whole(image, text):
+            return rows_of(self.mmet.draw_mask(image, text, generator), rows)
+        image, text = rows_of(image, rows), rows_of(text, rows)
+        return self.mmet.draw_mask(image, text, take_rows(generator, rows))
 
     @property
     def logit_scale(self) -> Tensor:
@@ -212,110 +199,129 @@ class MMETForPretraining(nn.Module):
         # the parameter itself, as in CLIP: a bound on what is made of it would have no gradient to come back by
         self.log_logit_scale.clamp_(max=math.log(self.max_logit_scale))
 
-    def _share(self, *parts: Optional[Tensor]) -> Tuple[Optional[Tensor], ...]:
-        """The rows of a batch that the masked stream sees: all, or evenly spread ones, of as many persons as may be."""
+    def _shared_rows(
+        self, image: Optional[Tensor], text: Optional[Tensor]
+    ) -> Optional[Tensor]:
+        """The rows that share in the masked losses: None for all, or evenly spread, of as many persons as may be."""
         if self.masked_share == 1:
-            return parts
-        rows = self._shared_rows(next(len(part) for part in parts if part is not None))
-        return tuple(None if part is None else part[rows] for part in parts)
-
-    def _shared_draws(
-        self, draws: Optional[Draws], *parts: Optional[Tensor]
-    ) -> Optional[Draws]:
-        if self.masked_share == 1:
-            return draws
-        size = next(len(part) for part in parts if part is not None)
-        return take_rows(draws, self._shared_rows(size))
-
-    def _shared_rows(self, size: int) -> Tensor:
+            return None
+        size = next(len(part) for part in (image, text) if part is not None)
         count = max(1, round(self.masked_share * size))
         return torch.arange(count) * size // count
 
-    def _contrast(
+    def _masks_whole(self, image: Optional[Tensor], text: Optional[Tensor]) -> bool:
+        """Whether more is masked than the masked losses read: for the contrast, which is of pairs."""
+        return self.contrast_masked and image is not None and text is not None
+
+    def _masked_pass(
         self,
-        image: Optional[Tensor],
-        text: Optional[Tensor],
-        text_padding: Optional[Tensor],
-        masked_image: Optional[EncoderOutput],
-        masked_text: Optional[EncoderOutput],
+        whole: _Batch,
+        rows: Optional[Tensor],
+        mask: Optional[MultimodalMask],
+        draws: Optional[Draws],
+    ) -> Tuple[_Encoded, _Encoded, MultimodalMask]:
+        """The masked stream's encoders.
+
+        Returns:
+            Tuple[_Encoded, _Encoded, MultimodalMask]: ``rows`` of the batch, what of the whole batch the contrast
+            reads, and what was hidden of ``rows``.
+        """
+        batch = rows_of(whole, rows)
+        if not self._masks_whole(whole.image, whole.text):
+            if mask is None:
+                mask = self.mmet.draw_mask(batch.image, batch.text, draws)
+            return self._encode(batch, mask), _Encoded(None, None), mask
+        if mask is None:
+            mask = self.mmet.draw_mask(whole.image, whole.text, draws)
+        read = whole._replace(text=None) if self.contrast_whole_text else whole
+        contrasted = self._encode(read, mask)
+        encoded, mask = rows_of(contrasted, rows), rows_of(mask, rows)
+        if self.contrast_whole_text:
+            captions = self._encode(batch._replace(image=None), mask)
+            encoded = encoded._replace(text=captions.text)
+        return encoded, contrasted, mask
+
+    def _encode(self, batch: _Batch, mask: MultimodalMask) -> _Encoded:
+        stream = cast(MaskedStream, self.stream)
+        image, text = None, None
+        if batch.image is not None:
+            image = stream.encode_image(self.mmet, batch.image, mask)
+        if batch.text is not None:
+            text = stream.encode_text(self.mmet, batch.text, batch.text_padding, mask)
+        return _Encoded(image, text)
+
+    def _contrast(
+        self, whole: _Batch, masked: _Encoded
     ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
-        if image is None or text is None:
+        """Embeddings of pairs, from what is there of the masked stream, else from a pass that sees everything."""
+        if whole.image is None or whole.text is None:
             return None, None
-        if self.contrast_masked:
-            assert masked_image is not None and masked_text is not None
-            image_cls, text_cls = masked_image.cls, masked_text.cls
+        if masked.image is not None:
+            image = masked.image.output
         else:
-            image_cls = self.mmet.encode_image(image).cls
-            text_cls = self.mmet.encode_text(text, text_padding).cls
+            image = self.mmet.encode_image(whole.image)
+        if masked.text is not None:
+            text = masked.text.output
+        else:
+            text = self.mmet.encode_text(whole.text, whole.text_padding)
+        image_embedding = self.mmet.image_projection(image.cls).float()
+        text_embedding = self.mmet.text_projection(text.cls).float()
         return (
-            nn.functional.normalize(
-                self.mmet.image_projection(image_cls).float(), dim=-1
-            ),
-            nn.functional.normalize(
-                self.mmet.text_projection(text_cls).float(), dim=-1
-            ),
+            nn.functional.normalize(image_embedding, dim=-1),
+            nn.functional.normalize(text_embedding, dim=-1),
         )
+
+    def _negatives(
+        self,
+        image_embedding: Optional[Tensor],
+        text_embedding: Optional[Tensor],
+        batch: _Batch,
+        rows: Optional[Tensor],
+        generator: Optional[Draws],
+    ) -> Optional[Tensor]:
+        """A wrong caption for each image, by the contrast's similarities; None where nothing is matched."""
+        if self.itm_head is None or image_embedding is None or text_embedding is None:
+            return None
+        identity = batch.identity
+        if identity is None:
+            raise ValueError(
+                "image-text matching needs identity, to know which captions are of another person"
+            )
+        images = rows_of(image_embedding.detach(), rows)
+        captions = rows_of(text_embedding.detach(), rows)
+        similarity = images @ captions.T * self.logit_scale.detach()
+        return hard_negatives(similarity, identity, identity, generator)
 
     def _fuse(
         self,
-        encoded: EncodedStream,
+        encoded: _Encoded,
         negative: Optional[Tensor],
         generator: Optional[Draws],
     ) -> Tuple[Tensor, Optional[MatchPrediction]]:
         """One pass of the multimodal encoder over the pairs, behind which come the wrong ones, if any are matched."""
-        image, text, image_padding, text_padding, *_ = encoded
         if negative is None or self.itm_head is None:
-            fused = self.mmet.encode_multimodal(
-                image, text, text_padding, image_padding
-            )
-            return fused, None
-        assert image is not None and text is not None
+            return self._fuse_parts(*encoded), None
         rows = (negative >= 0).nonzero().flatten()
         if self.negative_share < 1:
             order = uniform(negative.shape, generator, rows.device)[rows].argsort()
             rows = rows[order[: max(1, round(self.negative_share * len(negative)))]]
         own = torch.arange(len(negative), device=negative.device)
         images, captions = torch.cat([own, rows]), torch.cat([own, negative[rows]])
-        fused = self.mmet.encode_multimodal(
-            _take(image, images),
-            _take(text, captions),
-            None if text_padding is None else text_padding[captions],
-            None if image_padding is None else image_padding[images],
-        )
+        # the decoders, which need the split, read the right pairs only
+        parts = [
+            None if part is None else part._replace(split=None) for part in encoded
+        ]
+        fused = self._fuse_parts(rows_of(parts[0], images), rows_of(parts[1], captions))
         is_match = torch.arange(len(fused), device=fused.device) < len(own)
         match = MatchPrediction(self.itm_head(fused[:, 0]), is_match)
         return fused[: len(own)], match
 
-
-def _take(encoded: EncoderOutput, rows: Tensor) -> EncoderOutput:
-    return EncoderOutput(*(part[rows] for part in encoded))
-
-
-def predict_masked(
-    head: Optional[nn.Module],
-    tokens: Optional[Tensor],
-    target: Optional[Tensor],
-    masked: Optional[Tensor],
-) -> Optional[MaskedPrediction]:
-    """Runs ``head`` on the tokens at the masked positions.
-
-    Args:
-        head (Optional[nn.Module]): Tokens ``(m, d)`` to predictions ``(m, c)``.
-        tokens (Optional[Tensor]): Tokens at the masked positions, sample by sample, of shape ``(m, d)``.
-        target (Optional[Tensor]): What stands at each position, ``(b, n)`` or ``(b, n, c)``.
-        masked (Optional[Tensor]): Bool of shape ``(b, n)``, True at the ``m`` masked positions.
-
-    Returns:
-        Optional[MaskedPrediction]: None if any of the four is missing.
-
-    Raises:
-        ValueError: If there are not as many targets as positions.
-    """
-    if head is None or tokens is None or target is None or masked is None:
-        return None
-    if target.shape[1] != masked.shape[1]:
-        raise ValueError(
-            f"got {target.shape[1]} targets in a sample for its {masked.shape[1]} tokens, expected one a token; "
-            "is the targets' patch_size the image encoder's?"
+    def _fuse_parts(
+        self, image: Optional[EncodedPart], text: Optional[EncodedPart]
+    ) -> Tensor:
+        return self.mmet.encode_multimodal(
+            None if image is None else image.output,
+            None if text is None else text.output,
+            None if text is None else text.padding,
+            None if image is None else image.padding,
         )
-    return MaskedPrediction(head(tokens), target[masked])

@@ -85,6 +85,7 @@ def mmet_for_pretraining(
     decoder_n_layer: int = 1,
     decoder_n_head: int = 3,
     contrast_masked: Optional[bool] = None,
+    contrast_whole_text: bool = False,
     masked_share: float = 1.0,
     negative_share: float = 1.0,
     normalize_pixels: bool = True,
@@ -111,7 +112,10 @@ def mmet_for_pretraining(
             Defaults: 192, 1, 3.
         contrast_masked (Optional[bool]): Contrast the masked stream rather than a second one that sees all. Default:
             None, True for "drop", so that one pass serves all losses, and False for "replace".
-        masked_share (float): Share of the batch that the masked stream sees; the contrast sees all of it. Default: 1.0.
+        contrast_whole_text (bool): With a masked contrast, contrast captions of which all words are seen, as FLIP does,
+            by a second pass of the text encoder alone. Default: False.
+        masked_share (float): Share of the batch that the masked losses learn from; the contrast has all of it.
+            Default: 1.0.
         negative_share (float): Share of the images that image-text matching also pairs with a wrong caption.
             Default: 1.0.
         normalize_pixels (bool): Predict pixels relative to their patch's mean and deviation, as MAE does, which asks
@@ -168,6 +172,7 @@ def mmet_for_pretraining(
         model,
         image_targets=targets if mim or mmm else None,
         contrast_masked=contrast_masked,
+        contrast_whole_text=contrast_whole_text,
         stream=stream,
         masked_share=masked_share,
         negative_share=negative_share,

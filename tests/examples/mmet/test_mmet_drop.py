@@ -39,8 +39,18 @@ def test_pretrains_the_same_encoders(run, world, pretrained, tmp_path, tools):
         ("masking.decoder_n_layer=0", "masking.decoder_n_layer must be >= 1"),
         ("negative_share=0", "negative_share must be above 0 and at most 1"),
         ("masked_share=2", "masked_share must be above 0 and at most 1, got 2"),
+        ("contrast_whole_text=true", "the contrast is not masked: give contrast_mas"),
     ],
 )
 def test_wrong_values(wrong, message):
     with pytest.raises(ValueError, match=message):
         load_config(PretrainConfig, [wrong, "data.root=a", "output=b"])
+
+
+def test_a_masked_contrast_that_comes_of_the_mode():
+    changes = ["contrast_whole_text=true", "masking.mode=drop"]
+    changes += ["data.root=a", "output=b"]
+    config, *_ = load_config(PretrainConfig, changes)
+    assert config.contrast_whole_text
+    with pytest.raises(ValueError, match="the contrast is not masked"):
+        load_config(PretrainConfig, [*changes, "contrast_masked=false"])

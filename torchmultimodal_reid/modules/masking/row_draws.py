@@ -4,7 +4,7 @@
 # This source code is licensed under the BSD-style license found in the
 # LICENSE file in the root directory of this source tree.
 
-from typing import Sequence, Union
+from typing import Optional, Sequence, Union
 
 import torch
 from torch import Tensor
@@ -86,10 +86,12 @@ class RowDraws:
 
 
 def take_rows(
-    draws: Union[None, torch.Generator, RowDraws], places: Tensor
+    draws: Union[None, torch.Generator, RowDraws], places: Optional[Tensor]
 ) -> Union[None, torch.Generator, RowDraws]:
-    """The source of draws for some rows of a batch; a generator knows no rows and stays what it is."""
-    return draws.rows(places) if isinstance(draws, RowDraws) else draws
+    """The source of draws for some rows of a batch, None being all; a generator knows no rows and stays what it is."""
+    if isinstance(draws, RowDraws) and places is not None:
+        return draws.rows(places)
+    return draws
 
 
 def _mix(number: Tensor) -> Tensor:
