@@ -76,10 +76,13 @@ def test_summary_and_table(tmp_path):
     assert speed.split()[-1] == "1.25"
     assert len(scores) == 2 + len(DOMAINS) * len(recipe_runs.QUERIES)
     assert all(line.endswith("  50.0 ± 35.4") for line in scores)
+    only_pretrained = summarise(Run("drop", 700, 1.25, folders, logged), ())
+    assert len(table([only_pretrained]).splitlines()) == 6
 
 
+@pytest.mark.parametrize("only_pretraining", [False, True])
 def test_equal_time_is_a_run_of_its_own_where_it_is_not_equal_steps(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, only_pretraining
 ):
     speeds = {"replace": 1.0, "drop": 1.03, "drop-contrast": 1.5}
     asked = []
@@ -90,12 +93,15 @@ def test_equal_time_is_a_run_of_its_own_where_it_is_not_equal_steps(
 
     monkeypatch.setattr(masking_modes, "measure_speeds", lambda *words: speeds)
     monkeypatch.setattr(masking_modes, "pretrain", pretrained)
-    monkeypatch.setattr(masking_modes, "finetune", lambda *words: None)
+    tuned = []
+    monkeypatch.setattr(masking_modes, "finetune", lambda *words: tuned.append(words))
     arguments = SimpleNamespace(
         datasets=tmp_path, output=tmp_path, seeds=1, steps=700, more=[]
     )
     arguments.modes = ["drop", "drop-contrast"]
+    arguments.only_pretraining = only_pretraining
     runs = compare(arguments)
+    assert len(tuned) == (0 if only_pretraining else 4)
     assert [(run.name, run.steps) for run in runs] == [
         ("replace", 700),
         ("drop, equal steps", 700),

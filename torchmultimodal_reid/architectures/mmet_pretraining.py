@@ -58,7 +58,7 @@ class MMETForPretraining(nn.Module):
             masked image modelling out.
         stream (Optional[nn.Module]): How the masked stream hides what the mask names: a
             :class:`~torchmultimodal_reid.architectures.masked_streams.ReplaceStream` or
-            :class:`~torchmultimodal_reid.architectures.masked_streams.DropStream`. The heads have the width of its
+            :class:`~torchmultimodal_reid.architectures.drop_stream.DropStream`. The heads have the width of its
             masked tokens. Default: None, a ``ReplaceStream``.
         mim_head (Optional[nn.Module]): Image tokens to predictions. Default: None, the term is left out.
         mlm_head (Optional[nn.Module]): Text tokens to logits. Default: None, the term is left out.

@@ -10,7 +10,8 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 from torch import nn, Tensor
 from torchmultimodal.modules.layers.normalizations import Fp32LayerNorm
-from torchmultimodal_reid.architectures.masked_streams import DropStream, ReplaceStream
+from torchmultimodal_reid.architectures.drop_stream import DropStream
+from torchmultimodal_reid.architectures.masked_streams import ReplaceStream
 from torchmultimodal_reid.architectures.mmet import MMET
 from torchmultimodal_reid.architectures.mmet_pretraining import MMETForPretraining
 from torchmultimodal_reid.modules.layers.initialization import (
@@ -106,7 +107,7 @@ def mmet_for_pretraining(
         itm (bool): Image-text matching. Default: True.
         masked_stream (str): "replace": all encoders see mask tokens where patches and words are hidden, as in FLAVA.
             "drop": they see the visible ones alone and light decoders complete them, see
-            :class:`~torchmultimodal_reid.architectures.masked_streams.DropStream`. The encoders' weights have the same
+            :class:`~torchmultimodal_reid.architectures.drop_stream.DropStream`. The encoders' weights have the same
             names and shapes. Default: "replace".
         decoder_dim (int), decoder_n_layer (int), decoder_n_head (int): Sizes of each decoder of "drop".
             Defaults: 192, 1, 3.
