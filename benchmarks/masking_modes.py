@@ -12,9 +12,9 @@
 are then searched by an image and by a caption with the embeddings of the contrast, and its fine-tuning, evaluated on
 both domains. "drop" differs from it in the masked stream alone: of a quarter of the batch, while the contrast sees all
 of it unmasked. "drop-contrast" contrasts images without their dropped patches, as FLIP does, and drops single ones. It
-is for images of many patches: ``--with model.patch_size=8`` makes them 128 instead of 32. Equal time
-is as many steps as fit into the time of "replace", by the images a second of short runs that take turns; where the two
-are within a twentieth of each other, equal steps are equal time. A run that is there already is not made again.
+is for images of many patches: ``--with model.patch_size=8`` makes them 128 instead of 32. Equal time is
+as many steps as fit into the time of "replace", by the images a second of short runs that take turns; where the two are
+within a twentieth of each other, equal steps are equal time. A run that is there already is not made again.
 """
 
 import argparse

@@ -46,14 +46,7 @@ def pretrain(datasets: Path, folder: Path, seed: int, *changes: str) -> None:
     # the picture is what a run leaves last
     if (folder / "reconstruction.png").is_file():
         return
-    train(
-        "examples.mmet.pretrain",
-        f"{CONFIGS}/demo_pretrain.yaml",
-        folder,
-        f"data.root={datasets / 'source'}",
-        f"seed={seed}",
-        *changes,
-    )
+    _train_demo("pretrain", datasets, folder, seed, *changes)
 
 
 def finetune(datasets: Path, folder: Path, seed: int, *changes: str) -> None:
@@ -67,14 +60,7 @@ def finetune(datasets: Path, folder: Path, seed: int, *changes: str) -> None:
     """
     if all((folder / name / "results.json").is_file() for name in DOMAINS):
         return
-    train(
-        "examples.mmet.finetune",
-        f"{CONFIGS}/demo_finetune.yaml",
-        folder,
-        f"data.root={datasets / 'source'}",
-        f"seed={seed}",
-        *changes,
-    )
+    _train_demo("finetune", datasets, folder, seed, *changes)
     for name in DOMAINS:
         run(
             "examples.mmet.evaluate",
@@ -84,6 +70,14 @@ def finetune(datasets: Path, folder: Path, seed: int, *changes: str) -> None:
             f"output={folder / name}",
             "figures=false",
         )
+
+
+def _train_demo(
+    kind: str, datasets: Path, folder: Path, seed: int, *changes: str
+) -> None:
+    config = f"{CONFIGS}/demo_{kind}.yaml"
+    source = f"data.root={datasets / 'source'}"
+    train(f"examples.mmet.{kind}", config, folder, source, f"seed={seed}", *changes)
 
 
 def mean_precision(folder: Path, domain: str, query: str) -> float:

@@ -85,7 +85,7 @@ class MMETForPretraining(nn.Module):
         identity (Optional[Tensor]): Long of shape ``(b,)``; needed by image-text matching, so that a caption of the
             same person is never a negative.
         mask (Optional[MultimodalMask]): What to hide of the whole batch. Default: None, drawn by the model from
-            ``generator`` for the share of the batch that the masked stream sees.
+            ``generator``; then ``masked_share`` of the batch learns from it, and all of it otherwise.
         generator (Optional[Draws]): What the mask and the negatives are drawn from.
     """
 
@@ -144,18 +144,23 @@ class MMETForPretraining(nn.Module):
         check_modalities(image, text)
         self.bound_logit_scale()
         whole = _Batch(image, text, text_padding, identity)
-        rows = self._shared_rows(image, text) if mask is None else None
-        # the contrast is of the whole batch, all else of the rows that share in the masked losses
-        batch = rows_of(whole, rows)
-        masks_whole = self._masks_whole(image, text)
-        draws = generator if masks_whole else take_rows(generator, rows)
-        encoded, contrasted, mask = self._masked_pass(whole, rows, mask, draws)
-        draws = take_rows(draws, rows) if masks_whole else draws
+        before, after = (None, None) if mask is not None else self._rows(image, text)
+        masked, draws = rows_of(whole, before), take_rows(generator, before)
+        if mask is None:
+            mask = self.mmet.draw_mask(masked.image, masked.text, draws)
+        seen, encoded = self._masked_pass(masked, mask, after)
+        # from here on, batch, mask and draws are of the rows that share in the masked losses
+        batch, mask = rows_of(masked, after), rows_of(mask, after)
+        draws = take_rows(draws, after)
         target = None
         if image is not None and self.image_targets is not None:
             with torch.no_grad():
                 target = self.image_targets(batch.image)
-        image_embedding, text_embedding = self._contrast(whole, contrasted)
+        image_embedding, text_embedding = self._contrast(
+            whole, seen if self.contrast_masked else _Encoded(None, None)
+        )
+        # the embeddings are of the whole batch, of which one of the two took rows
+        rows = after if before is None else before
         negative = self._negatives(image_embedding, text_embedding, batch, rows, draws)
         fused, itm = self._fuse(encoded, negative, draws)
         tokens = cast(MaskedStream, self.stream).complete(*encoded, fused, mask)
@@ -182,11 +187,10 @@ class MMETForPretraining(nn.Module):
         generator: Optional[Draws] = None,
     ) -> MultimodalMask:
         """What a forward pass with the same arguments hides of the rows that share in its masked losses."""
-        rows = self._shared_rows(image, text)
-        if self._masks_whole(image, text):
-            return rows_of(self.mmet.draw_mask(image, text, generator), rows)
-        image, text = rows_of(image, rows), rows_of(text, rows)
-        return self.mmet.draw_mask(image, text, take_rows(generator, rows))
+        before, after = self._rows(image, text)
+        image, text = rows_of(image, before), rows_of(text, before)
+        mask = self.mmet.draw_mask(image, text, take_rows(generator, before))
+        return rows_of(mask, after)
 
     @property
     def logit_scale(self) -> Tensor:
@@ -199,47 +203,34 @@ class MMETForPretraining(nn.Module):
         # the parameter itself, as in CLIP: a bound on what is made of it would have no gradient to come back by
         self.log_logit_scale.clamp_(max=math.log(self.max_logit_scale))
 
-    def _shared_rows(
+    def _rows(
         self, image: Optional[Tensor], text: Optional[Tensor]
-    ) -> Optional[Tensor]:
-        """The rows that share in the masked losses: None for all, or evenly spread, of as many persons as may be."""
+    ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+        """The rows of a batch that are masked, and those of the masked that share in the masked losses; None is all.
+
+        Those that share are spread evenly, to be of as many persons as may be. More is masked for the contrast alone,
+        which is of pairs.
+        """
         if self.masked_share == 1:
-            return None
+            return None, None
         size = next(len(part) for part in (image, text) if part is not None)
         count = max(1, round(self.masked_share * size))
-        return torch.arange(count) * size // count
-
-    def _masks_whole(self, image: Optional[Tensor], text: Optional[Tensor]) -> bool:
-        """Whether more is masked than the masked losses read: for the contrast, which is of pairs."""
-        return self.contrast_masked and image is not None and text is not None
+        rows = torch.arange(count) * size // count
+        contrasts = image is not None and text is not None
+        return (None, rows) if self.contrast_masked and contrasts else (rows, None)
 
     def _masked_pass(
-        self,
-        whole: _Batch,
-        rows: Optional[Tensor],
-        mask: Optional[MultimodalMask],
-        draws: Optional[Draws],
-    ) -> Tuple[_Encoded, _Encoded, MultimodalMask]:
-        """The masked stream's encoders.
-
-        Returns:
-            Tuple[_Encoded, _Encoded, MultimodalMask]: ``rows`` of the batch, what of the whole batch the contrast
-            reads, and what was hidden of ``rows``.
-        """
-        batch = rows_of(whole, rows)
-        if not self._masks_whole(whole.image, whole.text):
-            if mask is None:
-                mask = self.mmet.draw_mask(batch.image, batch.text, draws)
-            return self._encode(batch, mask), _Encoded(None, None), mask
-        if mask is None:
-            mask = self.mmet.draw_mask(whole.image, whole.text, draws)
-        read = whole._replace(text=None) if self.contrast_whole_text else whole
-        contrasted = self._encode(read, mask)
-        encoded, mask = rows_of(contrasted, rows), rows_of(mask, rows)
-        if self.contrast_whole_text:
-            captions = self._encode(batch._replace(image=None), mask)
-            encoded = encoded._replace(text=captions.text)
-        return encoded, contrasted, mask
+        self, masked: _Batch, mask: MultimodalMask, after: Optional[Tensor]
+    ) -> Tuple[_Encoded, _Encoded]:
+        """What the contrast may read of the masked stream, and the rows ``after`` of it, for the masked losses."""
+        if not self.contrast_whole_text:
+            seen = self._encode(masked, mask)
+            return seen, rows_of(seen, after)
+        # the contrast sees all words, so only captions of those rows are masked
+        seen = self._encode(masked._replace(text=None), mask)
+        captions = rows_of(masked._replace(image=None), after)
+        text = self._encode(captions, rows_of(mask, after)).text
+        return seen, rows_of(seen, after)._replace(text=text)
 
     def _encode(self, batch: _Batch, mask: MultimodalMask) -> _Encoded:
         stream = cast(MaskedStream, self.stream)
